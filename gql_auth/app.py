@@ -1,0 +1,321 @@
+"""The composition root: settings and features become a router, a lifespan, a schema, a server."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final, TypeVar
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.schema.config import StrawberryConfig
+
+from gql_auth.catalog import FEATURES
+from gql_auth.context import AuthContext
+from gql_auth.features.audit.core import Listener, Listeners, Tag
+from gql_auth.features.signin.core import ClaimsHook
+from gql_auth.kernel.clock import Clock
+from gql_auth.kernel.errors import Refused, Unavailable
+from gql_auth.kernel.settings import Settings
+from gql_auth.serving.endpoint import GraphQLEndpoint
+from gql_auth.serving.headers import SecureHeaders
+from gql_auth.serving.refusals import RefusalHandler
+from gql_auth.serving.schema import AuthSchema, document_cache_extension, merge
+from gql_auth.system import System, prepare
+
+_log = logging.getLogger("gql_auth.settings")
+L = TypeVar("L", bound=Listener)
+
+_QUERY = "What can be asked. Fields marked @authenticated or @hasRole want an access token."
+_MUTATION = (
+    "What can be done. Expected refusals are members of the result union and implement "
+    "`AuthError`; they never appear in `errors`."
+)
+_SUBSCRIPTION = "What can be listened to, over the graphql-transport-ws protocol."
+
+
+def build_schema(
+    *,
+    query: type | None = None,
+    mutation: type | None = None,
+    subscription: type | None = None,
+    extensions: Iterable[Any] = (),
+    types: Iterable[Any] = (),
+    config: StrawberryConfig | None = None,
+) -> AuthSchema:
+    """The features' fields and the host's own in one schema.
+
+    Raises:
+        ValueError: a field name is claimed twice.
+    """
+    queries = [each for feature in FEATURES for each in feature.queries]
+    mutations = [each for feature in FEATURES for each in feature.mutations]
+    root = merge("Query", [*queries, *([query] if query else [])], _QUERY)
+    assert root is not None  # noqa: S101 - the features have queries
+    return AuthSchema(
+        query=root,
+        mutation=merge("Mutation", [*mutations, *([mutation] if mutation else [])], _MUTATION),
+        subscription=merge("Subscription", [subscription] if subscription else [], _SUBSCRIPTION),
+        types=types,
+        extensions=[*extensions, document_cache_extension()],
+        config=config,
+        exception_handlers=[
+            RefusalHandler(refusal, told_as)
+            for feature in FEATURES
+            for refusal, told_as in feature.refusals.items()
+        ],
+    )
+
+
+class GraphQLAuth:
+    """Accounts, sessions and permissions for an application of one's own.
+
+        auth = GraphQLAuth()
+        app = FastAPI(lifespan=auth.lifespan)
+        app.include_router(auth.router(query=Query))
+
+    Args:
+        settings: instead of those of the environment.
+        claims: called with the account at every sign-in and refresh, may be async; what it
+            returns is added to the access token. Reserved names are refused.
+        manage_schema: False where the host runs the tables in its own migration history; then
+            nothing is migrated or checked at start.
+        clock: another source of time, for tests.
+
+    Raises:
+        SettingsError: a setting is wrong; every problem is listed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        claims: ClaimsHook | None = None,
+        manage_schema: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings or Settings.from_environment()
+        for warning in self.settings.warnings:
+            _log.warning(warning)
+        self._claims = claims
+        self._manage_schema = manage_schema
+        self._clock = clock
+        self._listeners = Listeners()
+        self._system: System | None = None
+
+    @property
+    def system(self) -> System:
+        """The running system.
+
+        Raises:
+            Unavailable: the lifespan has not begun, or is over.
+        """
+        if self._system is None:
+            raise Unavailable(
+                "gql-auth is not started: use FastAPI(lifespan=auth.lifespan), or "
+                "`async with auth.running():` in the application's own lifespan"
+            )
+        return self._system
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[System]:
+        """Prepare the database, load the keys, run the background tasks; for a host's own
+        lifespan.
+
+        Raises:
+            SchemaOutdated, SecretMismatch, Unavailable: each names its mend.
+        """
+        if self._manage_schema:
+            import anyio.to_thread  # noqa: PLC0415 - starlette's own; needed here alone
+
+            await anyio.to_thread.run_sync(prepare, self.settings)
+        async with System(
+            self.settings, listeners=self._listeners, claims_hook=self._claims, clock=self._clock
+        ) as system:
+            self._system = system
+            try:
+                yield system
+            finally:
+                self._system = None
+
+    def lifespan(self, app: Any) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+        """For `FastAPI(lifespan=auth.lifespan)`."""
+
+        @asynccontextmanager
+        async def span() -> AsyncIterator[None]:
+            async with self.running():
+                yield
+
+        return span()
+
+    def on(self, *tags: Tag) -> Callable[[L], L]:
+        """Decorate a function, sync or async, that is told of events of these tags (of all,
+        where none are named) after they are committed.
+
+            @auth.on(Tag.SIGNED_UP)
+            async def welcome(event: Event) -> None: ...
+        """
+
+        def register(listener: L) -> L:
+            self._listeners.add(frozenset(tags), listener)
+            return listener
+
+        return register
+
+    def router(
+        self,
+        *,
+        query: type | None = None,
+        mutation: type | None = None,
+        subscription: type | None = None,
+        path: str = "/graphql",
+        context_class: type[AuthContext] = AuthContext,
+        extensions: Iterable[Any] = (),
+        types: Iterable[Any] = (),
+        config: StrawberryConfig | None = None,
+        health: bool = False,
+    ) -> APIRouter:
+        """The routes: GraphQL with the host's own types beside ours, and the JWKS.
+
+        Args:
+            query, mutation, subscription: the host's Strawberry root types.
+            path: where GraphQL is served.
+            context_class: what `info.context` is.
+            extensions, types, config: as `strawberry.Schema` takes them.
+            health: also `/healthz` and `/readyz`.
+
+        Raises:
+            ValueError: one of the host's fields has the name of one of ours.
+        """
+        schema = build_schema(
+            query=query,
+            mutation=mutation,
+            subscription=subscription,
+            extensions=extensions,
+            types=types,
+            config=config,
+        )
+        endpoint = self._endpoint(schema, context_class)
+        router = APIRouter()
+        _add_route(router, path, endpoint)
+        _add_socket(router, path, endpoint)
+        _add_route(router, "/.well-known/jwks.json", self._secured(_handler(self._jwks)))
+        if health:
+            _add_route(router, "/healthz", self._secured(_handler(_alive)))
+            _add_route(router, "/readyz", self._secured(_handler(self._ready)))
+        return router
+
+    def _endpoint(self, schema: AuthSchema, context_class: type[AuthContext]) -> ASGIApp:
+        def make_context(request: HTTPConnection) -> AuthContext:
+            return context_class(request, self.system)
+
+        graphql: ASGIApp = GraphQLEndpoint(schema, make_context, lambda: self.system)
+        if self.settings.allowed_origins:
+            graphql = CORSMiddleware(
+                graphql,
+                allow_origins=list(self.settings.allowed_origins),
+                allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "content-type", "x-request-id"],
+                allow_credentials=True,
+                expose_headers=["x-request-id", "retry-after", "www-authenticate"],
+                max_age=7200,
+            )
+        return self._secured(graphql)
+
+    def _secured(self, app: ASGIApp) -> ASGIApp:
+        return SecureHeaders(app, https=self.settings.https)
+
+    async def _jwks(self, _request: Request) -> Response:
+        return JSONResponse(self.system.jwks, media_type="application/jwk-set+json")
+
+    async def _ready(self, _request: Request) -> Response:
+        await self.system.database.ping()
+        return JSONResponse({"status": "ready"})
+
+
+def create_app(auth: GraphQLAuth) -> ASGIApp:
+    """The standalone server: our routes and nothing else."""
+    app = FastAPI(
+        lifespan=auth.lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # a redirect would name whatever host the request names
+    )
+    app.include_router(auth.router(health=True))
+    app.add_exception_handler(404, _not_found)
+    app.add_exception_handler(405, _not_found)
+    return SecureHeaders(app, https=auth.settings.https)
+
+
+class _Answered(Response):
+    """Stands for the answer that an ASGI application gives by itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__()
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, then do what a host's dependencies left to be done."""
+        await self._app(scope, receive, send)
+        if self.background is not None:
+            await self.background()
+
+
+_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def _add_route(router: APIRouter, path: str, app: ASGIApp) -> None:
+    """Route every method of a path to an ASGI application, as FastAPI's own kind of route: what
+    a host gives to `include_router` (a prefix, dependencies) counts for no other kind."""
+
+    async def answer() -> Response:
+        return _Answered(app)
+
+    router.add_api_route(
+        path, answer, methods=_METHODS, include_in_schema=False, response_model=None
+    )
+
+
+def _add_socket(router: APIRouter, path: str, app: ASGIApp) -> None:
+    async def serve(socket: WebSocket) -> None:
+        await app(socket.scope, socket.receive, socket.send)
+
+    router.add_api_websocket_route(path, serve)
+
+
+async def _alive(_request: Request) -> Response:
+    return JSONResponse({"status": "alive"})
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return _plain_error(404, "There is nothing here; the API is at /graphql", "NOT_FOUND")
+
+
+def _plain_error(status: int, message: str, code: str, **headers: str) -> Response:
+    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
+    return JSONResponse(body, status, headers)
+
+
+def _handler(answer: Callable[[Request], Any]) -> ASGIApp:
+    """An ASGI application of a function: GET and HEAD, refusals as JSON."""
+
+    async def handle(scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        try:
+            if request.method not in {"GET", "HEAD"}:
+                response = _plain_error(405, "Use GET", "METHOD_NOT_ALLOWED", Allow="GET, HEAD")
+            else:
+                response = await answer(request)
+        except Unavailable as refused:
+            response = _plain_error(
+                503, str(refused), refused.code, **{"Retry-After": str(refused.retry_after)}
+            )
+        except Refused as refused:
+            response = _plain_error(400, str(refused), refused.code)
+        await response(scope, receive, send)
+
+    return handle

@@ -1,0 +1,11 @@
+"""The list of features. Adding one is a folder in `features`, a migration and a line here."""
+
+from gql_auth.features.audit.feature import feature as audit
+from gql_auth.features.keys.feature import feature as keys
+from gql_auth.features.passwords.feature import feature as passwords
+from gql_auth.features.sessions.feature import feature as sessions
+from gql_auth.features.signin.feature import feature as signin
+from gql_auth.features.users.feature import feature as users
+from gql_auth.kernel.feature import Feature
+
+FEATURES: tuple[Feature, ...] = (audit, keys, users, sessions, passwords, signin)

@@ -1,0 +1,118 @@
+"""`gql-auth doctor`: what is misconfigured, with the mend."""
+
+import asyncio
+import json
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+
+from gql_auth.commands.running import REFUSED, out
+from gql_auth.features.keys.core import SecretMismatch
+from gql_auth.kernel.errors import Unavailable
+from gql_auth.kernel.settings import Settings, SettingsError
+from gql_auth.storage.migrate import HEAD, current
+from gql_auth.system import System, secret_path
+
+_RECOMMENDED_LENGTH = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: `ok`, `warning` (works, could be better) or `problem`."""
+
+    about: str
+    state: str
+    text: str
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look for what is misconfigured and say how to mend it. Changes nothing. Exits with 1
+    where there is a problem."""
+    findings = list(_examine())
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        marks = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]"}
+        for finding in findings:
+            out.print(marks.get(finding.state, "[red]problem[/]"), end=" ")
+            out.print(f"{finding.about}: {finding.text}", markup=False, soft_wrap=True)
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(REFUSED)
+
+
+def _examine() -> Iterator[Finding]:
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        for problem in error.problems:
+            yield Finding("settings", "problem", problem)
+        return
+    for warning in settings.warnings:
+        yield Finding("settings", "warning", warning)
+    yield Finding("settings", "ok", f"public URL {settings.public_url}")
+    yield from _advice(settings)
+    yield from _secret(settings)
+    yield from _database(settings)
+
+
+def _advice(settings: Settings) -> Iterator[Finding]:
+    if not settings.https:
+        yield Finding("public URL", "warning", "plain http: for this machine only. Set "
+                      "GQL_AUTH_PUBLIC_URL to the https address in production")  # fmt: skip
+    if settings.password_min_length < _RECOMMENDED_LENGTH:
+        yield Finding("passwords", "warning", f"GQL_AUTH_PASSWORD_MIN_LENGTH is "
+                      f"{settings.password_min_length}; NIST SP 800-63B-4 asks for 15 where the "
+                      "password is the only factor")  # fmt: skip
+    if settings.embedded and settings.https:
+        yield Finding("database", "warning", "SQLite serves one machine; for several replicas "
+                      "set GQL_AUTH_DATABASE_URL to a PostgreSQL URL")  # fmt: skip
+
+
+def _secret(settings: Settings) -> Iterator[Finding]:
+    if settings.secret:
+        yield Finding("secret", "ok", "from GQL_AUTH_SECRET")
+        return
+    path = secret_path(settings)
+    if not path.exists():
+        yield Finding("secret", "ok", f"none yet; the first start makes {path}")
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        yield Finding("secret", "problem", f"others can read {path}. Run: chmod 600 {path}")
+    else:
+        yield Finding("secret", "ok", f"{path}, mode {mode:04o}")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    if settings.embedded and not secret_path(settings).exists() and not settings.secret:
+        yield Finding("database", "ok", "none yet; the first start makes it")
+        return
+    try:
+        found = current(settings)
+    except Unavailable as error:
+        yield Finding("database", "problem", f"{error}. Check GQL_AUTH_DATABASE_URL and that the "
+                      "server is up")  # fmt: skip
+        return
+    if found != HEAD:
+        yield Finding("database", "problem", f"the schema is at {found or 'nothing'}, this "
+                      f"release needs {HEAD}. Run: gql-auth migrate")  # fmt: skip
+        return
+    yield Finding("database", "ok", f"reached; the schema is at {found}")
+    try:
+        asyncio.run(_open(settings))
+    except SecretMismatch as error:
+        yield Finding("keys", "problem", str(error))
+    except Unavailable as error:
+        yield Finding("keys", "problem", str(error))
+    else:
+        yield Finding("keys", "ok", "the secret opens the signing keys")
+
+
+async def _open(settings: Settings) -> None:
+    async with System(settings):
+        pass

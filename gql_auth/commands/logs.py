@@ -1,0 +1,72 @@
+"""Logs of the server: one structured line an event, on standard error, with no secret in it.
+
+A library leaves logging to its host; only `gql-auth serve` calls this.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+
+from gql_auth.kernel.settings import Settings
+
+# The last line of defence: nothing of ours logs these on purpose, but an exception's text might.
+_REDACTIONS: Final = (
+    (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "[token]"),
+    (re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{10,}"), "[hash]"),
+    (re.compile(r"[^\s@<>\"'(),:;=]+@[\w-]+(?:\.[\w-]+)+"), "[e-mail]"),
+    (re.compile(r"(postgres(?:ql)?(?:\+\w+)?://)[^\s@]*@"), r"\1[credentials]@"),
+)
+_LINE: Final = 8_000  # characters
+
+
+def configure(settings: Settings) -> None:
+    """Send everything that is logged through one formatter."""
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            redact,
+            renderer,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("gql_auth").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Blank out what looks like a token, a hash, an address or a password in a URL."""
+    return {name: _redacted(value) for name, value in event.items()}
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, int | float | bool | None):
+        return value
+    if isinstance(value, list | tuple):
+        return [_redacted(each) for each in value]
+    text = str(value)[:_LINE]
+    for pattern, instead in _REDACTIONS:
+        text = pattern.sub(instead, text)
+    return text

@@ -1,0 +1,144 @@
+"""`gql-auth serve`: prepare what is needed, say where things are, serve."""
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from gql_auth._version import __version__
+from gql_auth.app import GraphQLAuth, create_app
+from gql_auth.commands import logs
+from gql_auth.commands.running import NOT_READY, explained, fail, load_settings, out
+from gql_auth.kernel.settings import Settings
+from gql_auth.serving.headers import SECURITY_HEADERS
+from gql_auth.serving.http import MAX_BODY
+from gql_auth.storage.engine import sqlite_path
+from gql_auth.system import System, prepare, secret_path
+
+GRACE = 10  # seconds that requests in flight get at shutdown
+
+_FIRST_QUERY = """\
+curl -s {url}/graphql -H 'Content-Type: application/json' -d '{{"query":"mutation {{
+  signup(input: {{email: \\"me@example.com\\", password: \\"correct horse battery\\"}}) {{
+    __typename ... on AuthPayload {{ accessToken }} ... on AuthError {{ message }} }} }}"}}'"""
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with our headers also on the answer to what is no HTTP."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a malformed request, which no application ever sees."""
+        ordinary = self.server_state.default_headers
+        self.server_state.default_headers = ordinary + [
+            (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
+        ]
+        try:
+            super().send_400_response(msg)
+        finally:
+            self.server_state.default_headers = ordinary
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 picks a free one. [default: 8000]")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes on this machine. [default: 1]")
+    ] = None,
+) -> None:
+    """Serve GraphQL at /graphql. Everything else comes from GQL_AUTH_* variables."""
+    with explained():
+        asked = Settings.from_environment(host=host, port=port, workers=workers)
+        listening = _bind(asked)
+        # The default PUBLIC_URL holds the port that is really served.
+        settings = load_settings(host=host, port=listening.getsockname()[1], workers=workers)
+        logs.configure(settings)
+        prepare(settings)
+        asyncio.run(_check(settings))
+    _greet(settings)
+    _run(settings, listening)
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """Listen before anything is made, so that a taken port changes nothing."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        fail(f"Cannot listen on {where}: {error.strerror}. Choose another --port.", NOT_READY)
+    listening.set_inheritable(True)
+    return listening
+
+
+async def _check(settings: Settings) -> None:
+    """Make the first keys and see that the secret opens them, before workers are started."""
+    async with System(settings):
+        pass
+
+
+def _greet(settings: Settings) -> None:
+    url = settings.public_url
+    database = sqlite_path(settings) or "PostgreSQL, GQL_AUTH_DATABASE_URL"
+    secret = "GQL_AUTH_SECRET" if settings.secret else str(secret_path(settings).absolute())
+    lines = [
+        f"GraphQL   {url}/graphql  (open it in a browser to try queries)",
+        f"Keys      {url}/.well-known/jwks.json",
+        f"Health    {url}/healthz  {url}/readyz",
+        f"Database  {database}",
+        f"Secret    {secret}  (back it up: passwords and sessions hang on it)",
+    ]
+    out.print(f"gql-auth {__version__}", style="bold")
+    out.print("\n".join(lines), markup=False, soft_wrap=True)
+    out.print("\nA first query, to paste into another terminal:\n")
+    out.print(_FIRST_QUERY.format(url=url), markup=False, soft_wrap=True)
+    out.print("\nCtrl+C stops the server.")
+    out.file.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """Makes the application in the process that serves it; workers get it by pickle."""
+
+    settings: Settings
+
+    def __call__(self) -> ASGIApp:
+        """The standalone server's application, with its logging."""
+        logs.configure(self.settings)
+        return create_app(GraphQLAuth(self.settings))
+
+
+def _run(settings: Settings, listening: socket.socket) -> None:
+    """Serve in this process, or keep as many workers alive as were asked for."""
+    config = uvicorn.Config(
+        Factory(settings),
+        factory=True,
+        http=Protocol,
+        ws="websockets-sansio",
+        ws_max_size=MAX_BODY,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,  # nobody's X-Forwarded-For is believed
+        timeout_graceful_shutdown=GRACE,
+        workers=settings.workers,
+    )
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    if not server.started:
+        raise typer.Exit(NOT_READY)

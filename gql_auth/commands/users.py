@@ -1,0 +1,172 @@
+"""`gql-auth users create | list | disable | enable | set-roles | sessions | revoke`."""
+
+import sys
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from gql_auth.commands.running import out, show, with_system
+from gql_auth.features.sessions.core import EndReason, Session, SessionNotFound, Sessions
+from gql_auth.features.signin.core import SignIn
+from gql_auth.features.users.core import User, Users
+from gql_auth.system import System
+
+app = typer.Typer(help="Accounts: make, list, disable, give roles, end sessions.",
+                  no_args_is_help=True)  # fmt: skip
+
+Who = Annotated[str, typer.Argument(help="E-mail address, username or id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def create(
+    email: Annotated[str, typer.Argument(help="The e-mail address.")],
+    username: Annotated[str | None, typer.Option(help="A second name to log in with.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the person is called.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="A role; may be repeated.")] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make an account. The password is asked for, or read from standard input; it never appears
+    among the arguments, which other users of the machine can see."""
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+
+    async def act(system: System) -> User:
+        return await system.part(SignIn).create_account(
+            email=email, password=password, username=username, name=name, roles=tuple(role or ())
+        )
+
+    show([_row(with_system(act))], as_json=as_json, title="users")
+
+
+@app.command("list")
+def list_users(as_json: Json = False) -> None:
+    """List the accounts, oldest first."""
+
+    async def act(system: System) -> list[User]:
+        found: list[User] = []
+        while True:
+            async with system.units.read() as unit:
+                page = await unit.get(Users).page(found[-1].id if found else None)
+            found += page
+            if not page:
+                return found
+
+    show([_row(user) for user in with_system(act)], as_json=as_json, title="users")
+
+
+@app.command()
+def disable(user: Who) -> None:
+    """Keep an account from signing in and end its sessions at once."""
+
+    async def act(system: System) -> int:
+        async with system.units.read() as unit:
+            found = await unit.get(Users).require(user)
+        return await system.part(SignIn).disable(found.id)
+
+    out.print(f"Disabled; {with_system(act)} sessions ended.")
+
+
+@app.command()
+def enable(user: Who) -> None:
+    """Let a disabled account sign in again."""
+
+    async def act(system: System) -> None:
+        async with system.units.write() as unit:
+            users = unit.get(Users)
+            await users.enable((await users.require(user)).id)
+
+    with_system(act)
+    out.print("Enabled.")
+
+
+@app.command("set-roles")
+def set_roles(
+    user: Who,
+    roles: Annotated[list[str] | None, typer.Argument(help="All its roles; none clears.")] = None,
+) -> None:
+    """Replace an account's roles. Tokens carry them from the next refresh on."""
+
+    async def act(system: System) -> User:
+        async with system.units.write() as unit:
+            users = unit.get(Users)
+            found = await users.require(user)
+            await users.set_roles(found.id, roles or [])
+            return await users.require(str(found.id))
+
+    changed = with_system(act)
+    out.print(f"Roles: {', '.join(changed.roles) or 'none'}. They count from the next refresh on.")
+
+
+@app.command()
+def sessions(
+    user: Who,
+    everything: Annotated[bool, typer.Option("--all", help="Ended ones too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List an account's sessions, newest first, with why and when each ended."""
+
+    async def act(system: System) -> list[Session]:
+        async with system.units.read() as unit:
+            found = await unit.get(Users).require(user)
+            return await unit.get(Sessions).of_user(found.id, ended_too=everything)
+
+    rows = [_session_row(session) for session in with_system(act)]
+    show(rows, as_json=as_json, title="sessions")
+
+
+@app.command()
+def revoke(
+    user: Who,
+    session: Annotated[str | None, typer.Option(help="One session's id; else all.")] = None,
+) -> None:
+    """End an account's sessions, or one of them, at once."""
+
+    async def act(system: System) -> int:
+        async with system.units.write() as unit:
+            found = await unit.get(Users).require(user)
+            service = unit.get(Sessions)
+            if session is None:
+                return await service.end_all(found.id, EndReason.REVOKED_BY_OPERATOR)
+            try:
+                wanted = UUID(session)
+            except ValueError:
+                raise SessionNotFound from None
+            ended = await service.end(wanted, EndReason.REVOKED_BY_OPERATOR, user_id=found.id)
+            if ended is None:
+                raise SessionNotFound
+            return 1
+
+    out.print(f"{with_system(act)} sessions ended.")
+
+
+def _row(user: User) -> dict[str, Any]:
+    return {
+        "id": str(user.id),
+        "email": user.email,
+        "username": user.username,
+        "name": user.name,
+        "roles": list(user.roles),
+        "created": user.created_at.isoformat(timespec="seconds"),
+        "disabled": user.disabled_at.isoformat(timespec="seconds") if user.disabled_at else None,
+    }
+
+
+def _session_row(session: Session) -> dict[str, Any]:
+    return {
+        "id": str(session.id),
+        "created": session.created_at.isoformat(timespec="seconds"),
+        "last used": session.rotated_at.isoformat(timespec="seconds"),
+        "refreshes": session.generation,
+        "expires": session.expires_at.isoformat(timespec="seconds"),
+        "ended": session.revoked_at.isoformat(timespec="seconds") if session.revoked_at else None,
+        "why": session.end_reason,
+        "ip": session.client.ip_address,
+        "user agent": session.client.user_agent,
+    }

@@ -1,0 +1,1 @@
+"""What happened: rows written in the transaction they tell of."""

@@ -1,0 +1,134 @@
+"""Audit events: what happened to whom, kept as rows and told to listeners.
+
+Tags are `subject:act:outcome`, one vocabulary for rows, logs and listeners. An event is written
+in the transaction of what it tells of, so neither can exist without the other. Details hold ids
+and reasons, never a secret, a token, a hash or an e-mail address.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from gql_auth.kernel.caller import Client
+from gql_auth.kernel.clock import Clock
+from gql_auth.kernel.unit import Unit
+
+_log = logging.getLogger(__name__)
+
+
+class Tag(StrEnum):
+    """Every kind of event."""
+
+    SIGNED_UP = "user:signup:succeeded"
+    LOGGED_IN = "user:login:succeeded"
+    LOGIN_FAILED = "user:login:failed"
+    PASSWORD_CHANGED = "user:password:changed"  # noqa: S105 - a tag
+    PASSWORD_CHANGE_FAILED = "user:password:refused"  # noqa: S105 - a tag
+    USER_CREATED = "user:account:created"
+    USER_DISABLED = "user:account:disabled"
+    USER_ENABLED = "user:account:enabled"
+    ROLES_SET = "user:roles:set"
+    SESSION_ENDED = "session:end:done"
+    REFRESH_REUSED = "session:refresh:reused"
+    REFRESH_AHEAD = "session:refresh:ahead"
+    KEY_ROTATED = "key:rotation:done"
+    KEY_RETIRED = "key:retirement:done"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened."""
+
+    tag: Tag
+    at: datetime
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    client: Client = field(default_factory=Client)
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], Awaitable[None] | None]
+
+
+class EventStore(Protocol):
+    """Where events are kept."""
+
+    async def add(self, event: Event) -> None:
+        """Keep one event."""
+        ...
+
+    async def of_user(self, user_id: UUID, limit: int) -> list[Event]:
+        """The newest events of an account, newest first."""
+        ...
+
+
+class Listeners:
+    """Tells the host application's functions of events, after the commit, in the background.
+
+    A listener that fails or is slow holds up nobody; the row is the record, the call a courtesy:
+    at most once, lost if the process dies in between.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[tuple[frozenset[Tag], Listener]] = []
+        self._running: set[asyncio.Task[None]] = set()
+
+    def add(self, tags: frozenset[Tag], listener: Listener) -> None:
+        """Call `listener` for events of these tags; of all tags where the set is empty."""
+        self._listeners.append((tags, listener))
+
+    def tell(self, event: Event) -> None:
+        """Start every listener that wants this event."""
+        for tags, listener in self._listeners:
+            if not tags or event.tag in tags:
+                task = asyncio.get_running_loop().create_task(_call(listener, event))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+
+    async def drain(self, seconds: float = 5.0) -> None:
+        """Wait for listeners still at work, a bounded time."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
+
+async def _call(listener: Listener, event: Event) -> None:
+    try:
+        done = listener(event)
+        if inspect.isawaitable(done):
+            await done
+    except Exception:  # noqa: BLE001 - a host's function must not take others down
+        _log.exception("a listener failed on %s", event.tag.value)
+
+
+class Audit:
+    """Records events in the open unit."""
+
+    def __init__(self, store: EventStore, unit: Unit, clock: Clock, listeners: Listeners) -> None:
+        self._store = store
+        self._unit = unit
+        self._clock = clock
+        self._listeners = listeners
+
+    async def record(
+        self,
+        tag: Tag,
+        *,
+        user_id: UUID | None = None,
+        session_id: UUID | None = None,
+        client: Client | None = None,
+        **detail: object,
+    ) -> None:
+        """Write an event; listeners hear of it once it is durable."""
+        event = Event(tag, self._clock.now(), user_id, session_id, client or Client(), detail)
+        await self._store.add(event)
+        self._unit.after_commit(lambda: self._listeners.tell(event))
+
+    async def story(self, user_id: UUID, limit: int = 100) -> list[Event]:
+        """The newest events of an account, newest first."""
+        return await self._store.of_user(user_id, limit)

@@ -1,0 +1,1 @@
+"""Sign-ins on devices: opened, rotated, listed, ended."""

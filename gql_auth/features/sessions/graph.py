@@ -1,0 +1,144 @@
+"""Sessions in GraphQL: the caller's own, and ending them."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+
+from gql_auth.features.sessions.core import EndReason, Session, SessionNotFound, Sessions
+from gql_auth.kernel.caller import Caller
+from gql_auth.serving.context import RequestContext
+from gql_auth.serving.permissions import IsAuthenticated
+from gql_auth.serving.refusals import AuthErrorType
+
+
+@strawberry.type(name="Session", description="One sign-in on one device.")
+class SessionType:
+    """One sign-in on one device, as its owner sees it."""
+
+    id: strawberry.ID = strawberry.field(description="A UUID, for `revokeSession`.")
+    created_at: datetime = strawberry.field(description="When the sign-in was.")
+    last_used_at: datetime = strawberry.field(
+        description="When the session was last refreshed; the sign-in where it never was."
+    )
+    expires_at: datetime = strawberry.field(
+        description="When the session ends unless it is refreshed before."
+    )
+    ip_address: str | None = strawberry.field(
+        description="The network address of the last refresh or the sign-in."
+    )
+    user_agent: str | None = strawberry.field(
+        description="The `User-Agent` of the last refresh or the sign-in."
+    )
+    current: bool = strawberry.field(description="Whether it is the session of this request.")
+
+    @classmethod
+    def of(cls, session: Session, caller: Caller) -> Self:
+        """The GraphQL form of a session."""
+        return cls(
+            id=strawberry.ID(str(session.id)),
+            created_at=session.created_at,
+            last_used_at=session.rotated_at,
+            expires_at=session.expires_at,
+            ip_address=session.client.ip_address,
+            user_agent=session.client.user_agent,
+            current=session.id == caller.session_id,
+        )
+
+
+@strawberry.type(
+    name="RevokeSessionPayload", description="The session has ended, its access tokens with it."
+)
+class RevokeSessionPayload:
+    """The session has ended."""
+
+    session: SessionType = strawberry.field(description="The session that has ended.")
+
+
+@strawberry.type(
+    name="SessionNotFound",
+    description="The caller has no such living session. Another account's session is not found.",
+)
+class SessionNotFoundType(AuthErrorType):
+    """The caller has no such session."""
+
+
+@strawberry.type(
+    name="RevokeOtherSessionsPayload",
+    description="The caller's other sessions have ended, their access tokens with them.",
+)
+class RevokeOtherSessionsPayload:
+    """The other sessions have ended."""
+
+    ended_sessions: int = strawberry.field(description="How many there were.")
+
+
+RevokeSessionResult = Annotated[
+    RevokeSessionPayload | SessionNotFoundType,
+    strawberry.union("RevokeSessionResult", description="What `revokeSession` answers."),
+]
+
+
+@strawberry.type
+class SessionQuery:
+    """Queries about sessions."""
+
+    @strawberry.field(
+        description="The caller's own living sessions, newest first.",
+        permission_classes=[IsAuthenticated],
+    )
+    async def sessions(self, info: strawberry.Info[RequestContext]) -> list[SessionType]:
+        """The caller's own sessions."""
+        caller = info.context.require_caller()
+        async with info.context.units.read() as unit:
+            found = await unit.get(Sessions).of_user(caller.user_id)
+        return [SessionType.of(session, caller) for session in found]
+
+
+@strawberry.type
+class SessionMutation:
+    """Ending sessions."""
+
+    @strawberry.mutation(
+        description="End one of the caller's sessions, on whatever device it is.",
+        permission_classes=[IsAuthenticated],
+    )
+    async def revoke_session(
+        self,
+        info: strawberry.Info[RequestContext],
+        id: Annotated[  # noqa: A002 - the contract's name
+            strawberry.ID, strawberry.argument(description="The session's id.")
+        ],
+    ) -> RevokeSessionResult:
+        """End one of the caller's sessions."""
+        caller = info.context.require_caller()
+        try:
+            session_id = UUID(str(id))
+        except ValueError:
+            raise SessionNotFound from None
+        async with info.context.units.write() as unit:
+            ended = await unit.get(Sessions).end(
+                session_id,
+                EndReason.REVOKED_BY_OWNER,
+                user_id=caller.user_id,
+                client=info.context.client,
+            )
+        if ended is None:
+            raise SessionNotFound
+        return RevokeSessionPayload(session=SessionType.of(ended, caller))
+
+    @strawberry.mutation(
+        description="End all of the caller's sessions but the one of this request.",
+        permission_classes=[IsAuthenticated],
+    )
+    async def revoke_other_sessions(
+        self, info: strawberry.Info[RequestContext]
+    ) -> RevokeOtherSessionsPayload:
+        """End the caller's other sessions."""
+        caller = info.context.require_caller()
+        async with info.context.units.write() as unit:
+            count = await unit.get(Sessions).end_all(
+                caller.user_id, EndReason.REVOKED_BY_OWNER, keep=caller.session_id
+            )
+        return RevokeOtherSessionsPayload(ended_sessions=count)

@@ -1,0 +1,154 @@
+"""Sessions in SQL. Racing state changes by one conditional UPDATE; its row count is the verdict."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col, insert, select, update
+
+from gql_auth.features.sessions.core import EndReason, Session
+from gql_auth.features.sessions.tables import SessionRow
+from gql_auth.kernel.caller import Client
+from gql_auth.storage.types import new_id
+
+
+class SqlSessions:
+    """Implements `SessionStore`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, user_id: UUID, at: datetime, expires_at: datetime, by: Client) -> Session:
+        """Keep a new session, generation 0."""
+        session = Session(
+            id=new_id(),
+            user_id=user_id,
+            created_at=at,
+            generation=0,
+            rotated_at=at,
+            confirmed=False,
+            expires_at=expires_at,
+            revoked_at=None,
+            end_reason=None,
+            client=by,
+        )
+        await self._connection.execute(
+            insert(SessionRow).values(
+                id=session.id,
+                user_id=user_id,
+                created_at=at,
+                generation=0,
+                rotated_at=at,
+                confirmed=False,
+                expires_at=expires_at,
+                ip_address=by.ip_address,
+                user_agent=by.user_agent,
+            )
+        )
+        return session
+
+    async def get(self, session_id: UUID) -> Session | None:
+        """The row as it is now (READ COMMITTED on PostgreSQL, the only writer on SQLite)."""
+        found = await self._connection.execute(
+            select(SessionRow).where(col(SessionRow.id) == session_id)
+        )
+        row = found.one_or_none()
+        return None if row is None else _session(row)
+
+    async def rotate(
+        self, before: Session, *, generation: int, at: datetime, expires_at: datetime, by: Client
+    ) -> bool:
+        """Move on to `generation` if nobody has since `before`."""
+        done = await self._connection.execute(
+            update(SessionRow)
+            .where(
+                col(SessionRow.id) == before.id,
+                col(SessionRow.generation) == before.generation,
+                col(SessionRow.revoked_at).is_(None),
+            )
+            .values(
+                generation=generation,
+                rotated_at=at,
+                confirmed=False,
+                expires_at=expires_at,
+                ip_address=by.ip_address,
+                user_agent=by.user_agent,
+            )
+        )
+        return done.rowcount == 1
+
+    async def end(self, session_id: UUID, at: datetime, reason: EndReason) -> bool:
+        """End a live session."""
+        done = await self._connection.execute(
+            update(SessionRow)
+            .where(col(SessionRow.id) == session_id, col(SessionRow.revoked_at).is_(None))
+            .values(revoked_at=at, end_reason=reason.value)
+        )
+        return done.rowcount == 1
+
+    async def end_all(
+        self, user_id: UUID, at: datetime, reason: EndReason, keep: UUID | None
+    ) -> list[UUID]:
+        """End the live sessions of an account but `keep`."""
+        statement = update(SessionRow).where(
+            col(SessionRow.user_id) == user_id,
+            col(SessionRow.revoked_at).is_(None),
+            col(SessionRow.expires_at) > at,
+        )
+        if keep is not None:
+            statement = statement.where(col(SessionRow.id) != keep)
+        ended = await self._connection.execute(
+            statement.values(revoked_at=at, end_reason=reason.value).returning(col(SessionRow.id))
+        )
+        return list(ended.scalars().all())
+
+    async def of_user(self, user_id: UUID, alive_at: datetime | None) -> list[Session]:
+        """Sessions newest first."""
+        query = (
+            select(SessionRow)
+            .where(col(SessionRow.user_id) == user_id)
+            .order_by(col(SessionRow.created_at).desc(), col(SessionRow.id).desc())
+        )
+        if alive_at is not None:
+            query = query.where(
+                col(SessionRow.revoked_at).is_(None), col(SessionRow.expires_at) > alive_at
+            )
+        return [_session(row) for row in await self._connection.execute(query)]
+
+    async def ended_since(self, since: datetime) -> list[tuple[UUID, datetime]]:
+        """Ids and ends of the sessions that ended since."""
+        rows = await self._connection.execute(
+            select(SessionRow.id, SessionRow.revoked_at).where(col(SessionRow.revoked_at) >= since)
+        )
+        return [(session_id, at) for session_id, at in rows if at is not None]
+
+    async def confirm(self, seen: Mapping[UUID, int]) -> None:
+        """Note generations whose tokens were seen in use, in order of id against deadlocks."""
+        await self._connection.execute(
+            update(SessionRow)
+            .where(
+                col(SessionRow.id) == bindparam("session"),
+                col(SessionRow.generation) == bindparam("seen"),
+                col(SessionRow.confirmed).is_(False),
+            )
+            .values(confirmed=True),
+            [{"session": each, "seen": seen[each]} for each in sorted(seen)],
+        )
+
+
+def _session(row: Any) -> Session:
+    return Session(
+        id=row.id,
+        user_id=row.user_id,
+        created_at=row.created_at,
+        generation=row.generation,
+        rotated_at=row.rotated_at,
+        confirmed=row.confirmed,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        end_reason=row.end_reason,
+        client=Client(row.ip_address, row.user_agent),
+    )

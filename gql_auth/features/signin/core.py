@@ -1,0 +1,329 @@
+"""The flows: sign up, log in, refresh, log out, change the password.
+
+The flows know factors by protocol alone; passwords are the first. Costly hashing happens
+between two units of work, never inside one, and what was verified is held to still be true in
+the unit that opens the session.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from gql_auth.features.audit.core import Audit, Tag
+from gql_auth.features.passwords.core import InvalidCredentials, Passwords, judge_new
+from gql_auth.features.passwords.factor import PasswordFactor
+from gql_auth.features.sessions.core import (
+    EndReason,
+    RefreshRejected,
+    Rejection,
+    Session,
+    Sessions,
+)
+from gql_auth.features.tokens.core import (
+    RESERVED_CLAIMS,
+    AccessToken,
+    AccessTokens,
+    RefreshClaims,
+    RefreshTokens,
+)
+from gql_auth.features.tokens.jws import NotOurs
+from gql_auth.features.users.core import User, Users, checked_profile
+from gql_auth.kernel.caller import Caller, Client
+from gql_auth.kernel.errors import InvalidInput, Violation, ViolationCode
+from gql_auth.kernel.unit import Unit, Units
+
+ClaimsHook = Callable[[User], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a client gets for signing in or refreshing."""
+
+    user: User
+    session: Session
+    access: AccessToken
+    refresh_token: str
+
+
+class Proof(Protocol):
+    """A factor's evidence that was verified outside of a unit."""
+
+    async def holds(self, unit: Unit) -> bool:
+        """Whether it is still true, here and now; keeps it true until the unit ends."""
+        ...
+
+
+class Factor(Protocol):
+    """A way to prove that an account is one's own."""
+
+    name: str
+
+    def judge(self, secret: str, field: str) -> list[Violation]:
+        """Rules that a presented secret breaks, before anything is looked up."""
+        ...
+
+    async def verify(self, user: User | None, secret: str) -> Proof | None:
+        """Proof where the secret is the account's; None otherwise, in the same time, also
+        where there is no account.
+
+        Raises:
+            Unavailable: too much work is waiting.
+        """
+        ...
+
+
+class SignIn:
+    """The flows, over the units of a running system."""
+
+    def __init__(
+        self,
+        units: Units,
+        factor: PasswordFactor,
+        access_tokens: AccessTokens,
+        refresh_tokens: RefreshTokens,
+        *,
+        password_min_length: int,
+        claims_hook: ClaimsHook | None,
+    ) -> None:
+        self._units = units
+        self._factor = factor
+        self._access_tokens = access_tokens
+        self._refresh_tokens = refresh_tokens
+        self._password_min_length = password_min_length
+        self._claims_hook = claims_hook
+
+    async def signup(
+        self,
+        *,
+        email: str,
+        password: str,
+        username: str | None,
+        name: str | None,
+        client: Client,
+        replaces: str | None = None,
+    ) -> Grant:
+        """Make an account and sign in.
+
+        Args:
+            replaces: the refresh token the client holds; its session ends with the new one's
+                beginning (ASVS 7.2.4).
+
+        Raises:
+            InvalidInput, EmailTaken, UsernameTaken, Unavailable.
+        """
+        user, stored = await self._prepare_account(email, password, username, name)
+        async with self._units.write() as unit:
+            created = await unit.get(Users).create(user)
+            await unit.get(Passwords).add(created.id, stored)
+            session = await unit.get(Sessions).open(created.id, client)
+            await self._end_replaced(unit, replaces, client)
+            await unit.get(Audit).record(
+                Tag.SIGNED_UP, user_id=created.id, session_id=session.id, client=client
+            )
+        return await self._grant(created, session)
+
+    async def create_account(
+        self, *, email: str, password: str, username: str | None, name: str | None,
+        roles: tuple[str, ...] = (),
+    ) -> User:  # fmt: skip
+        """Make an account without signing in, for operators.
+
+        Raises:
+            InvalidInput, EmailTaken, UsernameTaken, Unavailable.
+        """
+        user, stored = await self._prepare_account(email, password, username, name)
+        async with self._units.write() as unit:
+            users = unit.get(Users)
+            created = await users.create(user)
+            await unit.get(Passwords).add(created.id, stored)
+            await unit.get(Audit).record(Tag.USER_CREATED, user_id=created.id)
+            if roles:
+                await users.set_roles(created.id, roles)
+        return created
+
+    async def _prepare_account(
+        self, email: str, password: str, username: str | None, name: str | None
+    ) -> tuple[Any, str]:
+        profile, violations = checked_profile(email=email, username=username, name=name)
+        violations += judge_new(
+            password,
+            "password",
+            min_length=self._password_min_length,
+            context=(email, username, name),
+        )
+        if violations:
+            raise InvalidInput(violations)
+        async with self._units.read() as unit:
+            await unit.get(Users).require_free(profile)
+        return profile, await self._factor.hash(password)
+
+    async def login(
+        self,
+        *,
+        email: str | None,
+        username: str | None,
+        password: str,
+        client: Client,
+        replaces: str | None = None,
+    ) -> Grant:
+        """Sign in to an account.
+
+        Raises:
+            InvalidInput: not exactly one of `email` and `username`, or no password.
+            InvalidCredentials: whatever else is wrong; nothing tells which.
+            Unavailable: too much hashing is waiting.
+        """
+        violations = _judge_login(email, username) + self._factor.judge(password, "password")
+        if violations:
+            raise InvalidInput(violations)
+        async with self._units.read() as unit:
+            user = await unit.get(Users).find(email=email, username=username)
+        proof = await self._factor.verify(user, password)
+        async with self._units.write() as unit:
+            account = await self._hold_account(unit, user, proof)
+            if account is None:
+                await unit.get(Audit).record(
+                    Tag.LOGIN_FAILED,
+                    user_id=user.id if user else None,
+                    client=client,
+                    factor=self._factor.name,
+                    reason=_failure(user, proof),
+                )
+                raise InvalidCredentials
+            session = await unit.get(Sessions).open(account.id, client)
+            await self._end_replaced(unit, replaces, client)
+            await unit.get(Audit).record(
+                Tag.LOGGED_IN,
+                user_id=account.id,
+                session_id=session.id,
+                client=client,
+                factor=self._factor.name,
+            )
+        return await self._grant(account, session)
+
+    @staticmethod
+    async def _hold_account(unit: Unit, user: User | None, proof: Proof | None) -> User | None:
+        """The account as it is now, if it may sign in: not disabled, the proof still true."""
+        if user is None or proof is None or not await proof.holds(unit):
+            return None
+        account = await unit.get(Users).get(user.id, hold=True)
+        return account if account is not None and account.disabled_at is None else None
+
+    async def refresh(self, token: str | None, client: Client) -> Grant:
+        """New tokens for a refresh token.
+
+        Raises:
+            RefreshRejected: with the reason.
+            Unavailable: the database cannot answer.
+        """
+        if not token:
+            raise RefreshRejected(Rejection.MISSING)
+        claims = self._read(token)
+        if claims is None:
+            raise RefreshRejected(Rejection.INVALID)
+        async with self._units.write() as unit:
+            sessions = unit.get(Sessions)
+            session = await sessions.refresh(claims, client)
+            user = await unit.get(Users).get(session.user_id)
+            if user is None or user.disabled_at is not None:
+                await sessions.end(session.id, EndReason.ACCOUNT_DISABLED)
+                raise RefreshRejected(Rejection.REVOKED)
+        return await self._grant(user, session)
+
+    async def logout(self, token: str | None, client: Client) -> bool:
+        """End the session that a refresh token names; whether there was one alive.
+
+        Any generation will do, an expired token too: whoever holds one may end the session,
+        and a thief gains nothing by it.
+        """
+        claims = self._read(token) if token else None
+        if claims is None:
+            return False
+        async with self._units.write() as unit:
+            ended = await unit.get(Sessions).end(claims.session_id, EndReason.LOGOUT, client=client)
+        return ended is not None
+
+    async def change_password(
+        self, caller: Caller, *, current: str, new: str, client: Client
+    ) -> int:
+        """Change the password and end the account's other sessions; how many.
+
+        Raises:
+            InvalidInput, InvalidCredentials, Unavailable.
+        """
+        async with self._units.read() as unit:
+            user = await unit.get(Users).get(caller.user_id)
+        words = (user.email, user.username, user.name) if user else ()
+        violations = self._factor.judge(current, "currentPassword") + judge_new(
+            new, "newPassword", min_length=self._password_min_length, context=words
+        )
+        if violations:
+            raise InvalidInput(violations)
+        proof = await self._factor.verify(user, current)
+        after = await self._factor.hash(new) if proof else ""
+        async with self._units.write() as unit:
+            changed = proof is not None and await proof.change(unit, after)
+            await unit.get(Audit).record(
+                Tag.PASSWORD_CHANGED if changed else Tag.PASSWORD_CHANGE_FAILED,
+                user_id=caller.user_id,
+                session_id=caller.session_id,
+                client=client,
+            )
+            if not changed:
+                raise InvalidCredentials
+            return await unit.get(Sessions).end_all(
+                caller.user_id, EndReason.PASSWORD_CHANGED, keep=caller.session_id
+            )
+
+    async def disable(self, user_id: UUID) -> int:
+        """Disable an account and end its sessions; how many. For operators."""
+        async with self._units.write() as unit:
+            await unit.get(Users).disable(user_id)
+            return await unit.get(Sessions).end_all(user_id, EndReason.ACCOUNT_DISABLED)
+
+    async def _end_replaced(self, unit: Unit, token: str | None, client: Client) -> None:
+        claims = self._read(token) if token else None
+        if claims is not None:
+            await unit.get(Sessions).end(
+                claims.session_id, EndReason.SIGNED_IN_AGAIN, client=client
+            )
+
+    def _read(self, token: str) -> RefreshClaims | None:
+        try:
+            return self._refresh_tokens.read(token)
+        except NotOurs:
+            return None
+
+    async def _grant(self, user: User, session: Session) -> Grant:
+        """Tokens for a session as it stands. Runs after the commit: the host's claims hook may
+        take its time and use the database."""
+        extra: Mapping[str, Any] = {}
+        if self._claims_hook is not None:
+            answer = self._claims_hook(user)
+            extra = await answer if isinstance(answer, Awaitable) else answer
+            if taken := RESERVED_CLAIMS & extra.keys():
+                raise ValueError(f"the claims hook returned reserved claims: {sorted(taken)}")
+        return Grant(
+            user,
+            session,
+            self._access_tokens.issue(user, session.id, session.generation, extra),
+            self._refresh_tokens.sign(session.refresh_claims),
+        )
+
+
+def _judge_login(email: str | None, username: str | None) -> list[Violation]:
+    if (email is None) == (username is None):
+        code = ViolationCode.REQUIRED if email is None else ViolationCode.AMBIGUOUS
+        return [Violation("email", code, "Give exactly one of email and username.")]
+    name, value = ("email", email) if email is not None else ("username", username)
+    if not value:
+        return [Violation(name, ViolationCode.REQUIRED, f"The {name} is missing.")]
+    return []
+
+
+def _failure(user: User | None, proof: Proof | None) -> str:
+    """For the audit trail only; the client is never told."""
+    if user is None:
+        return "no-such-account"
+    return "wrong-secret" if proof is None else "disabled-or-changed"

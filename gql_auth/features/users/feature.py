@@ -1,0 +1,24 @@
+"""What accounts plug in."""
+
+from gql_auth.features.audit.core import Audit
+from gql_auth.features.users.core import EmailTaken, UsernameTaken, Users
+from gql_auth.features.users.graph import EmailTakenType, UsernameTakenType, UserQuery
+from gql_auth.features.users.store import SqlUsers
+from gql_auth.features.users.tables import UserRow
+from gql_auth.kernel.clock import Clock
+from gql_auth.kernel.feature import Feature
+
+feature = Feature(
+    name="users",
+    tables=(UserRow,),
+    services={
+        Users: lambda parts, unit, connection: Users(
+            SqlUsers(connection), unit.get(Audit), parts.part(Clock)
+        )
+    },
+    queries=(UserQuery,),
+    refusals={
+        EmailTaken: EmailTakenType,
+        UsernameTaken: UsernameTakenType,
+    },
+)

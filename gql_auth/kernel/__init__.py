@@ -1,0 +1,1 @@
+"""What every feature shares. Standard library only; imports nothing but itself."""

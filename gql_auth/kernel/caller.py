@@ -1,0 +1,28 @@
+"""Who is asking: the client's end of the line, and the account behind a verified token."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The far end of a request, known before anybody has signed in.
+
+    Kept with sessions and audit events so that an owner can recognise a device.
+    `user_agent` is the client's own word and is cut to 512 characters.
+    """
+
+    ip_address: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The account and session that a verified access token speaks for."""
+
+    user_id: UUID
+    session_id: UUID
+    generation: int
+    roles: tuple[str, ...]
+    claims: Mapping[str, object]

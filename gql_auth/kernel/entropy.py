@@ -1,0 +1,13 @@
+"""The one place that asks the operating system for randomness (CSPRNG)."""
+
+import secrets  # noqa: TID251 - the one place
+
+
+def random_bytes(count: int) -> bytes:
+    """`count` unguessable bytes."""
+    return secrets.token_bytes(count)
+
+
+def random_name(byte_count: int = 12) -> str:
+    """An unguessable URL-safe word made of `byte_count` random bytes."""
+    return secrets.token_urlsafe(byte_count)

@@ -1,0 +1,46 @@
+"""What a feature plugs into the system: the seam that makes a new feature one new folder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from gql_auth.kernel.errors import Refused
+from gql_auth.kernel.unit import Unit
+
+S = TypeVar("S")
+
+
+class Parts(Protocol):
+    """The long-lived parts of a running system, looked up by type."""
+
+    def part(self, kind: type[S]) -> S:
+        """The part of that type.
+
+        Raises:
+            LookupError: no feature provides it; a defect in the list of features.
+        """
+        ...
+
+
+# Builds a service for one unit of work: (parts of the system, open unit, storage session).
+ServiceFactory = Callable[[Parts, Unit, Any], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One folder of `gql_auth.features`, as the composition root sees it.
+
+    Args:
+        name: the folder's name.
+        tables: the row classes; empty where the feature stores nothing.
+        services: what `Unit.get` can hand out, by type.
+        queries, mutations: classes whose GraphQL fields join the schema's roots.
+        refusals: refusal -> the GraphQL type that stands for it in result unions.
+    """
+
+    name: str
+    tables: tuple[type, ...] = ()
+    services: Mapping[type, ServiceFactory] = field(default_factory=dict)
+    queries: tuple[type, ...] = ()
+    mutations: tuple[type, ...] = ()
+    refusals: Mapping[type[Refused], type] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""GraphQL over HTTP: the endpoint, the context of a request, permissions, cookies, errors."""

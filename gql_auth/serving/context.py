@@ -1,0 +1,154 @@
+"""What a resolver knows of its request."""
+
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from starlette.requests import HTTPConnection
+
+from gql_auth.kernel.caller import Caller, Client
+from gql_auth.kernel.errors import Forbidden, Unauthenticated
+from gql_auth.kernel.unit import Units
+from gql_auth.serving.cookies import CookieRules, RefreshCookie, require_own_site
+
+_USER_AGENT_LENGTH: Final = 512
+
+
+class Doorkeeper(Protocol):
+    """What the context needs of the running system; the composition root provides it."""
+
+    @property
+    def units(self) -> Units:
+        """Opens units of work."""
+        ...
+
+    @property
+    def cookie_rules(self) -> CookieRules:
+        """Name and attributes of the refresh cookie."""
+        ...
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Origins whose pages may use the refresh cookie."""
+        ...
+
+    def authenticate(self, token: str) -> Caller:
+        """Who an access token speaks for.
+
+        Raises:
+            Unauthenticated: expired, invalid, or its session has ended.
+        """
+        ...
+
+    def part(self, kind: type[Any]) -> Any:
+        """The system's part of that type."""
+        ...
+
+
+class RequestContext:
+    """The context of one operation. The access token is looked at when somebody asks who the
+    caller is, and not before: a stale header never fails a public field."""
+
+    def __init__(self, request: HTTPConnection, system: Doorkeeper) -> None:
+        self.request = request
+        self.system = system
+        self.connection_params: dict[str, object] | None = None
+        self._caller: Caller | None = None
+        self._cookie: RefreshCookie | None = None
+
+    @property
+    def units(self) -> Units:
+        """Opens units of work."""
+        return self.system.units
+
+    @property
+    def client(self) -> Client:
+        """The far end of the line. The address is the connection's own; no header changes it."""
+        peer = self.request.client
+        agent = self.request.headers.get("user-agent", "")
+        printable = "".join(letter for letter in agent if letter.isprintable())
+        return Client(peer.host[:45] if peer else None, printable[:_USER_AGENT_LENGTH] or None)
+
+    def require_caller(self) -> Caller:
+        """Who the bearer token speaks for.
+
+        Raises:
+            Unauthenticated: no token, or it is expired, invalid or its session has ended.
+        """
+        # A socket has one context for all its life: there, a token is looked at each time.
+        if self._caller is None or self.request.scope["type"] == "websocket":
+            token = self._bearer()
+            if token is None:
+                raise Unauthenticated(Unauthenticated.Reason.MISSING)
+            self._caller = self.system.authenticate(token)
+        return self._caller
+
+    @property
+    def known_caller(self) -> Caller | None:
+        """The caller, if somebody has asked so far; for logs."""
+        return self._caller
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who is calling, or None for anybody who does not prove it."""
+        try:
+            return self.require_caller()
+        except Unauthenticated:
+            return None
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The caller's account; never None behind `IsAuthenticated`."""
+        return self.caller.user_id if self.caller else None
+
+    @property
+    def session_id(self) -> UUID | None:
+        """The caller's session; never None behind `IsAuthenticated`."""
+        return self.caller.session_id if self.caller else None
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The caller's roles, as of the last refresh."""
+        return self.caller.roles if self.caller else ()
+
+    @property
+    def claims(self) -> dict[str, object]:
+        """The claims of the access token, the host's own among them."""
+        return dict(self.caller.claims) if self.caller else {}
+
+    def refresh_cookie(self) -> RefreshCookie:
+        """The door to the refresh cookie; every field that reads or answers it comes through
+        here first, before it does anything.
+
+        Raises:
+            Forbidden: another site's page is asking, or it is no POST (a WebSocket and a GET
+                neither carry the cookie on purpose nor can answer it).
+        """
+        if self._cookie is None:
+            if self.request.scope["type"] != "http" or self.request.scope["method"] != "POST":
+                raise Forbidden("POST_REQUIRED", "Send this operation by HTTP POST")
+            require_own_site(self.request.headers, self.system.origins)
+            rules = self.system.cookie_rules
+            self._cookie = RefreshCookie(rules, rules.find(self.request.headers))
+        return self._cookie
+
+    @property
+    def cookie_answer(self) -> str | None:
+        """The `Set-Cookie` value that the operation asks for."""
+        return self._cookie.answer if self._cookie else None
+
+    def _bearer(self) -> str | None:
+        """The token of `Authorization: Bearer …` (RFC 6750), or of a socket's `connection_init`,
+        where browsers cannot set headers. Something that is there but no bearer token is given
+        on as it is, to be found invalid."""
+        values = self.request.headers.getlist("authorization")
+        if not values and self.connection_params:
+            for name in ("Authorization", "authorization"):
+                if value := self.connection_params.get(name):
+                    values = [str(value)]
+                    break
+        if not values or not any(value.strip() for value in values):
+            return None
+        scheme, _, token = values[0].strip().partition(" ")
+        if len(values) > 1 or scheme.lower() != "bearer":
+            return values[0]
+        return token.strip() or None

@@ -1,0 +1,89 @@
+"""The refresh cookie: one builder sets and deletes it, so a deletion repeats the attributes."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from gql_auth.kernel.clock import Clock
+from gql_auth.kernel.errors import Forbidden
+from gql_auth.kernel.settings import Settings
+
+_NAME: Final = "refresh_token"
+
+
+class CookieRules:
+    """Name and attributes, decided by the settings alone."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._clock = clock
+        self.name = f"__Host-{_NAME}" if settings.https else _NAME
+        same_site = settings.cookie_same_site.capitalize()
+        self._attributes = f"; Path=/; HttpOnly; SameSite={same_site}"
+        if settings.https:
+            self._attributes += "; Secure"
+        if settings.cookie_same_site == "none":
+            self._attributes += "; Partitioned"
+
+    def setting(self, token: str, expires_at: datetime) -> str:
+        """The `Set-Cookie` value for a token that ends at `expires_at`."""
+        left = max(expires_at - self._clock.now(), timedelta(0))
+        return f"{self.name}={token}; Max-Age={int(left.total_seconds())}{self._attributes}"
+
+    def deletion(self) -> str:
+        """The `Set-Cookie` value that makes a browser forget the cookie."""
+        return f'{self.name}=""; Max-Age=0{self._attributes}'
+
+    def find(self, headers: Headers) -> str | None:
+        """The presented token; two different ones are joined into one that cannot be valid,
+        because which of them the server itself set cannot be told (RFC 6265, section 8.6)."""
+        found = dict.fromkeys(_values(headers.getlist("cookie"), self.name))
+        return ",".join(found) if found else None
+
+
+def _values(lines: Iterable[str], wanted: str) -> Iterable[str]:
+    for line in lines:
+        for pair in line.split(";"):
+            name, separator, value = pair.strip().partition("=")
+            if separator and name == wanted and value:
+                yield value.strip('"')
+
+
+class RefreshCookie:
+    """The cookie of one request, open to be read and answered. Made by `RequestContext` after
+    the cross-site check: whoever holds one may use it."""
+
+    def __init__(self, rules: CookieRules, presented: str | None) -> None:
+        self._rules = rules
+        self.presented = presented
+        self.answer: str | None = None
+
+    def set(self, token: str, expires_at: datetime) -> None:
+        """Give the client a token."""
+        self.answer = self._rules.setting(token, expires_at)
+
+    def delete(self) -> None:
+        """Make the client forget its token."""
+        self.answer = self._rules.deletion()
+
+
+def require_own_site(headers: Headers, origins: frozenset[str]) -> None:
+    """Come back if a request may use the cookie: `Origin` decides where it is present,
+    `Sec-Fetch-Site` where it is not; with neither it is no browser's.
+
+    Raises:
+        Forbidden: another site's page is asking.
+    """
+    presented = headers.getlist("origin")
+    if presented:
+        if len(presented) == 1 and presented[0] in origins:
+            return
+    else:
+        sites = headers.getlist("sec-fetch-site")
+        if not sites or sites in (["same-origin"], ["none"]):
+            return
+    raise Forbidden(
+        "CROSS_SITE_REQUEST",
+        "This origin may not sign in or refresh; the server allows it by GQL_AUTH_ALLOWED_ORIGINS",
+    )

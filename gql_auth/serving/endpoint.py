@@ -1,0 +1,216 @@
+"""`/graphql`: operations by POST, queries by GET, the explorer for browsers, subscriptions by
+WebSocket. An ASGI application; a route of a host's router points at it."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
+from strawberry.exceptions import MissingQueryError
+from strawberry.http.ides import GraphQL_IDE
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.graphql import OperationType
+
+from gql_auth.kernel.caller import Caller
+from gql_auth.kernel.entropy import random_name
+from gql_auth.kernel.errors import Forbidden, Unavailable
+from gql_auth.serving import explorer, http
+from gql_auth.serving.context import Doorkeeper, RequestContext
+from gql_auth.serving.cookies import require_own_site
+from gql_auth.serving.errors import internal_error
+from gql_auth.serving.schema import AuthSchema
+
+_log = logging.getLogger("gql_auth.requests")
+
+INIT_TIMEOUT: Final = timedelta(seconds=10)
+_REASON_BYTES: Final = 123
+_READS: Final = frozenset({OperationType.QUERY})
+_ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
+
+ContextFactory = Callable[[HTTPConnection], RequestContext]
+
+
+class _Socket(ASGIWebSocketAdapter):
+    """Strawberry puts what a client sent into the reason it closes with; a close frame has room
+    for 123 bytes (RFC 6455, section 5.5) and fails on more."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with as much of the reason as fits."""
+        await super().close(code, reason.encode()[:_REASON_BYTES].decode(errors="ignore"))
+
+
+class GraphQLEndpoint(GraphQL[RequestContext, None]):
+    """GraphQL over HTTP by our own hand; Strawberry's WebSocket protocol beneath."""
+
+    websocket_adapter_class = _Socket
+
+    def __init__(
+        self, schema: AuthSchema, make_context: ContextFactory, system: Callable[[], Doorkeeper]
+    ) -> None:
+        no_ide: GraphQL_IDE | None = None
+        super().__init__(
+            schema,
+            graphql_ide=no_ide,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            connection_init_wait_timeout=INIT_TIMEOUT,
+        )
+        self._make_context = make_context
+        self._system = system
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request or serve one socket."""
+        if scope["type"] == "http":
+            await self._answer(Request(scope, receive), receive, send)
+            return
+        socket = WebSocket(scope, receive, send)
+        try:
+            require_own_site(socket.headers, self._system().origins)
+        except Forbidden:
+            await socket.close(1008)
+            return
+        except Unavailable:
+            await socket.close(1013)  # "try again later"
+            return
+        await self.run(socket)
+
+    async def get_context(
+        self,
+        request: Request | WebSocket,
+        response: Response | WebSocket,  # noqa: ARG002
+    ) -> RequestContext:
+        """The context of a socket's operations."""
+        return self._make_context(request)
+
+    def decode_json(self, data: str | bytes) -> object:
+        """A message of a socket, read as strictly as a body; what is none closes the socket
+        (4400) instead of failing in it."""
+        return http.read_message(data)
+
+    def _check_websocket_origin(self, request: WebSocket) -> bool:  # noqa: ARG002
+        """Checked before, by the rule that holds for every request."""
+        return True
+
+    async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        request_id = random_name(9)
+        note: dict[str, Any] = {"request_id": request_id, "method": request.method}
+        try:
+            response = await self._respond(request, note)
+        except http.BadRequest as problem:
+            note["refused"] = str(problem)
+            response = Response(
+                http.encode(problem.body), problem.status, problem.headers, http.JSON
+            )
+        except Unavailable as refused:
+            failure = {"message": str(refused), "extensions": refused.extensions}
+            headers = {"Retry-After": str(refused.retry_after)}
+            response = Response(http.encode({"errors": [failure]}), 503, headers, http.JSON)
+        except Exception as defect:  # noqa: BLE001 - the last-resort handler: masked and logged
+            body = {"errors": [internal_error(defect, request_id=request_id)]}
+            response = Response(http.encode(body), 500, media_type=http.JSON)
+        response.headers["X-Request-Id"] = request_id
+        note["status"] = response.status_code
+        note["ms"] = round((time.perf_counter() - began) * 1000, 1)
+        _log.info("request", extra=note)
+        await response(request.scope, receive, send)
+
+    async def _respond(self, request: Request, note: dict[str, Any]) -> Response:
+        if request.method not in {"GET", "POST"}:
+            raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
+        accept = ", ".join(request.headers.getlist("accept")) or None
+        if request.method == "GET" and http.wants_page(accept):
+            page, policy = explorer.render()
+            headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
+            return Response(page, media_type=http.HTML, headers=headers)
+        media_type = http.prefers(accept)
+        asked = await http.read_request(request)
+        context = self._make_context(request)
+        answer = await self._execute(asked, context, request.method, note)
+        status = http.status_of(answer, media_type)
+        if status in {401, 403}:
+            answer.pop("data", None)
+        response = Response(http.encode(answer), status, media_type=f"{media_type}; charset=utf-8")
+        response.headers["Vary"] = "Accept, Origin"
+        self._add_headers(response, answer, context, status)
+        return response
+
+    @staticmethod
+    def _add_headers(
+        response: Response, answer: dict[str, Any], context: RequestContext, status: int
+    ) -> None:
+        if status in {401, 403}:
+            response.headers["WWW-Authenticate"] = http.challenge(answer)
+        waits = [
+            failure["extensions"]["retryAfter"]
+            for failure in answer.get("errors", ())
+            if "retryAfter" in failure["extensions"]
+        ]
+        if waits:
+            response.headers["Retry-After"] = str(max(waits))
+        if context.cookie_answer is not None:
+            response.headers.append("Set-Cookie", context.cookie_answer)
+
+    async def _execute(
+        self,
+        asked: http.GraphQLRequest,
+        context: RequestContext,
+        method: str,
+        note: dict[str, Any],
+    ) -> dict[str, Any]:
+        try:
+            result = await self.schema.execute(
+                asked.query,
+                variable_values=asked.variables,
+                context_value=context,
+                operation_name=asked.operation_name,
+                allowed_operation_types=_READS if method == "GET" else _ALL,
+            )
+        except (CannotGetOperationTypeError, MissingQueryError):
+            raise http.BadRequest(
+                400, "`operationName` names no operation of the document, or is missing"
+            ) from None
+        except InvalidOperationTypeError as error:
+            if method == "GET":
+                raise http.BadRequest(
+                    405, "GET runs queries only; use POST", Allow="POST"
+                ) from None
+            raise http.BadRequest(
+                400, f"A {error.operation_type.value} runs over a WebSocket"
+            ) from None
+        answer: dict[str, Any] = {}
+        failures = [error.formatted for error in result.errors or ()]
+        if failures:
+            answer["errors"] = failures
+        # A request error (parse, validation, variables) never got as far as data.
+        if result.data is not None or not failures or any("path" in each for each in failures):
+            answer["data"] = result.data
+        _describe(note, asked, failures, context)
+        return answer
+
+
+def _describe(
+    note: dict[str, Any],
+    asked: http.GraphQLRequest,
+    failures: list[Any],
+    context: RequestContext,
+) -> None:
+    """What the log says of an operation: its name and outcome, never its text or variables."""
+    if asked.operation_name:
+        note["operation"] = asked.operation_name[:64]
+    if failures:
+        note["codes"] = sorted(
+            {str(e["extensions"].get("reason", e["extensions"]["code"])) for e in failures}
+        )[:8]
+    caller: Caller | None = context.known_caller
+    if caller is not None:
+        note["user_id"] = str(caller.user_id)
+        note["session_id"] = str(caller.session_id)
+    if context.client.ip_address:
+        note["ip"] = context.client.ip_address

@@ -1,0 +1,79 @@
+"""GraphQL errors as clients get them: every one has a code, none says more than it should."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from gql_auth.kernel.entropy import random_name
+from gql_auth.kernel.errors import Refused, Unavailable
+
+_log = logging.getLogger("gql_auth.errors")
+
+PARSE_FAILED: Final = "GRAPHQL_PARSE_FAILED"
+VALIDATION_FAILED: Final = "GRAPHQL_VALIDATION_FAILED"
+BAD_INPUT: Final = "BAD_USER_INPUT"
+INTERNAL: Final = "INTERNAL_SERVER_ERROR"
+_MESSAGE_LENGTH: Final = 500
+
+
+def translate(errors: Iterable[GraphQLError], *, request_code: str = BAD_INPUT) -> None:
+    """Give each error its code, in place. An expected refusal is told as it stands, a defect is
+    masked with a reference that the log explains.
+
+    Args:
+        request_code: for errors of the request itself, which have no path.
+    """
+    for error in errors:
+        _translate(error, request_code)
+
+
+def _translate(error: GraphQLError, request_code: str) -> None:
+    if error.extensions and "code" in error.extensions:
+        return
+    cause = _root(error)
+    if isinstance(cause, Refused):
+        if isinstance(cause, Unavailable) and cause.__cause__ is not None:
+            _log.warning("unavailable", extra={"cause": type(cause.__cause__).__name__})
+        error.message = str(cause)
+        error.extensions = dict(cause.extensions)
+    elif isinstance(error, GraphQLSyntaxError):
+        error.message = error.message[:_MESSAGE_LENGTH]
+        error.extensions = {"code": PARSE_FAILED}
+    elif isinstance(cause, RecursionError) and error.path is None:
+        error.message = "The document nests too deeply"
+        error.extensions = {"code": PARSE_FAILED}
+    elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
+        error.message = error.message[:_MESSAGE_LENGTH]
+        error.extensions = {"code": request_code}
+    elif cause is None or type(cause) is GraphQLError:
+        # A resolver raised a GraphQLError of its own: a message meant for the client.
+        error.extensions = {"code": BAD_INPUT, **(error.extensions or {})}
+    else:
+        mask(error, cause)
+
+
+def _root(error: GraphQLError) -> BaseException | None:
+    """The exception at the bottom of a chain of located errors."""
+    cause: BaseException | None = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def mask(error: GraphQLError, cause: BaseException) -> None:
+    """Hide a defect behind a reference; the log has the rest."""
+    masked = internal_error(cause, path=error.path)
+    error.message = masked["message"]
+    error.extensions = masked["extensions"]
+
+
+def internal_error(cause: BaseException, **where: Any) -> dict[str, Any]:
+    """The masked form of a defect, after logging it under its reference."""
+    reference = random_name(9)
+    _log.error("internal error", extra={"reference": reference, **where}, exc_info=cause)
+    return {
+        "message": f"Internal server error (reference {reference})",
+        "extensions": {"code": INTERNAL, "reference": reference},
+    }

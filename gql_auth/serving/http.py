@@ -1,0 +1,264 @@
+"""From HTTP to a GraphQL request and back: negotiation, bounded reading, status codes."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from starlette.datastructures import Headers, QueryParams
+from starlette.requests import ClientDisconnect, Request
+
+from gql_auth.serving import errors
+
+GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
+JSON: Final = "application/json"
+HTML: Final = "text/html"
+MAX_BODY: Final = 1_000_000  # bytes
+BODY_TIME: Final = 10.0  # seconds
+
+
+class BadRequest(Exception):  # noqa: N818 - an answer to the client, not an error in us
+    """The HTTP request cannot become a GraphQL request."""
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The answer's body, in GraphQL's form."""
+        return {"errors": [{"message": str(self), "extensions": {"code": errors.BAD_INPUT}}]}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """One operation as a client sent it."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+def prefers(accept: str | None) -> str:
+    """The media type of the answer, by the client's `Accept` (RFC 9110, section 12.5.1).
+
+    Without preference it is `application/json`, which every client reads.
+
+    Raises:
+        BadRequest: 406, neither is acceptable.
+    """
+    ranges = _ranges(accept) if accept and accept.strip() else {"*/*": 1.0}
+    best, best_quality = JSON, 0.0
+    for offered in (JSON, GRAPHQL_RESPONSE):
+        quality = next(
+            (ranges[each] for each in (offered, "application/*", "*/*") if each in ranges), 0.0
+        )
+        named = offered in ranges and best not in ranges
+        if quality > best_quality or (quality == best_quality > 0 and named):
+            best, best_quality = offered, quality
+    if best_quality == 0 and ranges.get(HTML, 0) == 0:
+        raise BadRequest(406, f"Accept must allow {GRAPHQL_RESPONSE} or {JSON}")
+    if best_quality == 0:
+        return JSON
+    # Named alike, the newer type wins: whoever lists it can read its status codes.
+    if ranges.get(GRAPHQL_RESPONSE, 0) >= best_quality:
+        return GRAPHQL_RESPONSE
+    return best
+
+
+def wants_page(accept: str | None) -> bool:
+    """Whether a browser asks for a page rather than a client for data."""
+    ranges = _ranges(accept or "")
+    return ranges.get(HTML, 0) > max(ranges.get(JSON, 0), ranges.get(GRAPHQL_RESPONSE, 0))
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for part in accept[:1000].split(","):
+        media, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.strip() == "q":
+                try:
+                    quality = min(max(float(value), 0.0), 1.0)
+                except ValueError:
+                    quality = 0.0
+        found[media] = max(quality, found.get(media, 0.0))
+    return found
+
+
+async def read_request(request: Request) -> GraphQLRequest:
+    """The GraphQL request in an HTTP request.
+
+    Raises:
+        BadRequest: with the status and the mend.
+    """
+    if request.method == "GET":
+        return _from_query(request.query_params)
+    require_json(request.headers)
+    return _from_body(await _read_body(request))
+
+
+def require_json(headers: Headers) -> None:
+    """Come back if the body says it is JSON in UTF-8.
+
+    Other types would reach us from a page of any site without a preflight (ASVS 3.5.2).
+
+    Raises:
+        BadRequest: 415.
+    """
+    values = headers.getlist("content-type")
+    media, *parameters = (part.strip().lower() for part in (values or [""])[0].split(";"))
+    if len(values) != 1 or media != JSON:
+        raise BadRequest(415, f"Content-Type must be {JSON}")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip('"') not in {"utf-8", "utf8"}:
+            raise BadRequest(415, "The charset must be utf-8")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise BadRequest(415, "Content-Encoding is not supported: send the body as it is")
+
+
+async def _read_body(request: Request) -> bytes:
+    too_large = BadRequest(413, f"The body is larger than {MAX_BODY} bytes")
+    announced = request.headers.get("content-length", "0")
+    # ASCII first: isdigit() alone takes "²", which int() does not.
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > MAX_BODY:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise too_large
+    except TimeoutError:
+        raise BadRequest(408, f"The body did not arrive within {BODY_TIME:g} s") from None
+    except ClientDisconnect:
+        raise BadRequest(400, "The connection ended before the body") from None
+    return bytes(body)
+
+
+def _from_body(body: bytes) -> GraphQLRequest:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(400, f"The body is not valid JSON in UTF-8: {error}"[:300]) from None
+    if isinstance(value, list):
+        raise BadRequest(400, "Batching is not enabled: send one operation a request")
+    if not isinstance(value, dict):
+        raise BadRequest(400, "The body must be a JSON object with a `query`")
+    return _request(value)
+
+
+def _from_query(parameters: QueryParams) -> GraphQLRequest:
+    value: dict[str, Any] = {}
+    for name in ("query", "operationName", "variables", "extensions"):
+        given = parameters.getlist(name)
+        if len(given) > 1:
+            raise BadRequest(400, f"`{name}` is given more than once")
+        if given:
+            value[name] = given[0]
+    for name in ("variables", "extensions"):
+        if value.get(name):
+            try:
+                value[name] = orjson.loads(value[name])
+            except orjson.JSONDecodeError:
+                raise BadRequest(400, f"`{name}` is not valid JSON") from None
+        else:
+            value.pop(name, None)
+    return _request(value)
+
+
+def _request(value: Mapping[str, Any]) -> GraphQLRequest:
+    query = value.get("query")
+    if not isinstance(query, str) or not query.strip():
+        raise BadRequest(400, "`query` must be a string holding a GraphQL document")
+    name = value.get("operationName")
+    if name is not None and not isinstance(name, str):
+        raise BadRequest(400, "`operationName` must be a string or null")
+    for optional in ("variables", "extensions"):
+        if not isinstance(value.get(optional), dict | None):
+            raise BadRequest(400, f"`{optional}` must be an object or null")
+    return GraphQLRequest(query, value.get("variables"), name or None)
+
+
+def read_message(data: str | bytes) -> dict[str, Any]:
+    """A message of graphql-transport-ws.
+
+    Raises:
+        json.JSONDecodeError: it is none (orjson's error is one of these).
+    """
+    message = orjson.loads(data)
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise orjson.JSONDecodeError("not a message", "", 0)
+    payload = message.get("payload")
+    if not isinstance(message.get("id", ""), str) or not isinstance(payload, dict | None):
+        raise orjson.JSONDecodeError("not a message", "", 0)
+    if message["type"] == "subscribe":
+        try:
+            _request(payload or {})
+        except BadRequest:
+            raise orjson.JSONDecodeError("not a request", "", 0) from None
+    return message
+
+
+def status_of(result: Mapping[str, Any], media_type: str) -> int:
+    """The HTTP status of a GraphQL answer.
+
+    A cross-site refusal and an outage show in the status whatever the media type: proxies and
+    browsers act on them. All else follows GraphQL over HTTP: 200 with `application/json`.
+    """
+    failures = result.get("errors") or []
+    codes = {failure["extensions"].get("code") for failure in failures}
+    reasons = {failure["extensions"].get("reason") for failure in failures}
+    if "CROSS_SITE_REQUEST" in reasons:
+        return 403
+    if not failures or media_type == JSON or not _nothing_served(result):
+        return 200
+    for code, status in (
+        ("UNAUTHENTICATED", 401),
+        ("FORBIDDEN", 403),
+        ("SERVICE_UNAVAILABLE", 503),
+    ):
+        if code in codes:
+            return status
+    if "data" not in result:
+        return 400
+    return 200
+
+
+def _nothing_served(result: Mapping[str, Any]) -> bool:
+    """Whether no root field brought anything, and each says why."""
+    data = result.get("data")
+    if data is None:
+        return True
+    refused = {failure["path"][0] for failure in result["errors"] if failure.get("path")}
+    return all(value is None and key in refused for key, value in data.items())
+
+
+def challenge(result: Mapping[str, Any]) -> str:
+    """The `WWW-Authenticate` value of a 401 or 403 (RFC 6750, section 3)."""
+    for failure in result["errors"]:
+        extensions = failure["extensions"]
+        if extensions.get("code") == "UNAUTHENTICATED":
+            if extensions.get("reason") == "ACCESS_TOKEN_MISSING":
+                return 'Bearer realm="gql-auth"'
+            return (
+                f'Bearer realm="gql-auth", error="invalid_token", '
+                f'error_description="{failure["message"]}"'
+            )
+    return 'Bearer realm="gql-auth", error="insufficient_scope"'
+
+
+def encode(answer: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8. What orjson refuses (integers past 64 bits) the slower way takes."""
+    try:
+        return orjson.dumps(answer)
+    except TypeError:
+        import json  # noqa: PLC0415 - the rare way
+
+        return json.dumps(answer, ensure_ascii=True).encode()

@@ -1,0 +1,138 @@
+"""The schema: features' fields and the host's own, permissions printed, errors translated."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import strawberry
+from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, parse
+from strawberry.extensions import SchemaExtension
+from strawberry.permission import PermissionExtension
+from strawberry.types.base import StrawberryObjectDefinition, has_object_definition
+from strawberry.types.execution import ExecutionContext
+from strawberry.types.field import StrawberryField
+
+from gql_auth.serving import errors as answers
+from gql_auth.serving.permissions import Guard
+
+# The introspection query has about 400 tokens; validation time can grow with their square.
+MAX_TOKENS: Final = 4_000
+
+
+class DocumentCache:
+    """Parsed and validated documents by their text, bounded in entries and in bytes.
+
+    Only valid documents are kept, and none larger than a hundredth of the whole, so that a
+    stranger cannot fill the memory; the least recently used go first.
+    """
+
+    def __init__(self, entries: int = 1_000, size: int = 4_000_000) -> None:
+        self._entries = entries
+        self._size = size
+        self._held = 0
+        self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
+
+    def get(self, text: str) -> DocumentNode | None:
+        """The document of that very text, if it was seen and found valid."""
+        document = self._documents.get(text)
+        if document is not None:
+            self._documents.move_to_end(text)
+        return document
+
+    def put(self, text: str, document: DocumentNode) -> None:
+        """Keep a valid document."""
+        if len(text) > self._size // 100 or text in self._documents:
+            return
+        self._documents[text] = document
+        self._held += len(text)
+        while len(self._documents) > self._entries or self._held > self._size:
+            oldest, _ = self._documents.popitem(last=False)
+            self._held -= len(oldest)
+
+
+class CachedDocuments(SchemaExtension):
+    """Takes documents from the cache instead of parsing and validating them again."""
+
+    def __init__(self, cache: DocumentCache) -> None:
+        self._cache = cache
+        self._hit = False
+
+    def on_parse(self) -> Iterator[None]:
+        """Find the document, or parse it within the bound of tokens."""
+        context = self.execution_context
+        context.parse_options["max_tokens"] = MAX_TOKENS
+        text = context.query or ""
+        document = self._cache.get(text)
+        self._hit = document is not None
+        if document is None:
+            # What is wrong with a broken one, Strawberry finds and tells in the next step.
+            try:
+                document = parse(text, max_tokens=MAX_TOKENS)
+            except (GraphQLSyntaxError, RecursionError):
+                document = None
+        context.graphql_document = document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Skip what was found valid before; keep what is found valid now."""
+        context = self.execution_context
+        if self._hit:
+            context.pre_execution_errors = []
+        yield
+        if not self._hit and not context.pre_execution_errors and context.graphql_document:
+            self._cache.put(context.query or "", context.graphql_document)
+
+
+class AuthSchema(strawberry.Schema):
+    """Strawberry's schema with our rules: what guards a field is printed on it, and errors leave
+    with codes, logged only where they are defects."""
+
+    def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
+        """The fields of a type, each with the directives of its guards."""
+        fields = super().get_fields(type_definition)
+        for field in fields:
+            for extension in field.extensions:
+                if isinstance(extension, PermissionExtension):
+                    _print_guards(field, extension)
+        return fields
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Translate instead of logging every refusal with a traceback."""
+        executed = execution_context is not None and execution_context.result is not None
+        code = answers.BAD_INPUT if executed else answers.VALIDATION_FAILED
+        answers.translate(errors, request_code=code)
+
+
+def _print_guards(field: StrawberryField, extension: PermissionExtension) -> None:
+    for permission in extension.permissions:
+        guard = permission if isinstance(permission, type) else type(permission)
+        if issubclass(guard, Guard) and guard.schema_directive not in field.directives:
+            field.directives.append(guard.schema_directive)
+
+
+def merge(name: str, types: Iterable[type], description: str) -> type | None:
+    """One root type with the fields of all; None of none.
+
+    Raises:
+        ValueError: two of them claim one field name.
+    """
+    parts = tuple(types)
+    if not parts:
+        return None
+    claims = Counter(
+        field.python_name
+        for part in parts
+        if has_object_definition(part)
+        for field in part.__strawberry_definition__.fields
+    )
+    if taken := sorted(field for field, count in claims.items() if count > 1):
+        raise ValueError(f"{name} has two fields named {', '.join(taken)}; rename one")
+    return strawberry.type(type(name, parts, {}), description=description)
+
+
+def document_cache_extension() -> Any:
+    """A factory of extensions that share one cache."""
+    return partial(CachedDocuments, DocumentCache())

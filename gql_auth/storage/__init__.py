@@ -1,0 +1,1 @@
+"""SQL: the engine, the unit of work, column types and migrations."""

@@ -1,0 +1,86 @@
+"""The SQL unit of work: who commits, and what happens then."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gql_auth.kernel.errors import Refused
+from gql_auth.kernel.feature import Parts, ServiceFactory
+from gql_auth.storage.engine import Database
+
+S = TypeVar("S")
+
+
+class SqlUnit:
+    """One transaction and the services bound to it."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        parts: Parts,
+        factories: Mapping[type, ServiceFactory],
+    ) -> None:
+        self._connection = connection
+        self._parts = parts
+        self._factories = factories
+        self._services: dict[type, object] = {}
+        self._after: list[Callable[[], Awaitable[None] | None]] = []
+
+    def get(self, service: type[S]) -> S:
+        """The service of that type, bound to this transaction."""
+        if service not in self._services:
+            made = self._factories[service](self._parts, self, self._connection)
+            self._services[service] = made
+        return cast(S, self._services[service])
+
+    def after_commit(self, act: Callable[[], Awaitable[None] | None]) -> None:
+        """Do `act` once the transaction is durable; never if it rolls back."""
+        self._after.append(act)
+
+    async def run_after_commit(self) -> None:
+        """Do what was asked for, in order."""
+        for act in self._after:
+            done = act()
+            if inspect.isawaitable(done):
+                await done
+
+
+class SqlUnits:
+    """Opens units of work on one database."""
+
+    def __init__(
+        self, database: Database, parts: Parts, factories: Mapping[type, ServiceFactory]
+    ) -> None:
+        self._database = database
+        self._parts = parts
+        self._factories: dict[type, ServiceFactory] = dict(factories)
+
+    def _unit(self, connection: Any) -> SqlUnit:
+        return SqlUnit(connection, self._parts, self._factories)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[SqlUnit]:
+        """A unit that only reads."""
+        async with self._database.reading() as connection:
+            yield self._unit(connection)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[SqlUnit]:
+        """A unit that commits at its end, and on a refusal that leaves evidence."""
+        refusal: Refused | None = None
+        async with self._database.writing() as connection:
+            transaction = await connection.begin()
+            unit = self._unit(connection)
+            try:
+                yield unit
+            except Refused as refused:
+                if not refused.leaves_evidence:
+                    raise
+                refusal = refused
+            await transaction.commit()
+        await unit.run_after_commit()
+        if refusal is not None:
+            raise refusal
