@@ -49,16 +49,20 @@ def build_schema(
     """The features' fields and the host's own in one schema.
 
     Raises:
-        ValueError: a field name is claimed twice.
+        ValueError: a field name is claimed twice, or a root type is no Strawberry type.
     """
     queries = [each for feature in FEATURES for each in feature.queries]
     mutations = [each for feature in FEATURES for each in feature.mutations]
-    root = merge("Query", [*queries, *([query] if query else [])], _QUERY)
+    root = merge("Query", [*queries, *([query] if query else [])], _QUERY, config)
     assert root is not None  # noqa: S101 - the features have queries
     return AuthSchema(
         query=root,
-        mutation=merge("Mutation", [*mutations, *([mutation] if mutation else [])], _MUTATION),
-        subscription=merge("Subscription", [subscription] if subscription else [], _SUBSCRIPTION),
+        mutation=merge(
+            "Mutation", [*mutations, *([mutation] if mutation else [])], _MUTATION, config
+        ),
+        subscription=merge(
+            "Subscription", [subscription] if subscription else [], _SUBSCRIPTION, config
+        ),
         types=types,
         extensions=[*extensions, document_cache_extension()],
         config=config,

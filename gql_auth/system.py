@@ -16,12 +16,8 @@ from gql_auth.features.audit.core import Listeners
 from gql_auth.features.keys.core import KeyRings, Keys, MasterSecret
 from gql_auth.features.passwords.core import HashingThreads, PasswordHasher
 from gql_auth.features.passwords.factor import PasswordFactor
-from gql_auth.features.sessions.core import (
-    Confirmations,
-    EndedSessions,
-    SessionLimits,
-    Sessions,
-)
+from gql_auth.features.sessions.core import SessionLimits, Sessions
+from gql_auth.features.sessions.memory import Confirmations, EndedSessions
 from gql_auth.features.signin.core import ClaimsHook, SignIn
 from gql_auth.features.tokens.access import AccessRules, TokenExpired
 from gql_auth.features.tokens.core import AccessTokens, RefreshTokens
@@ -30,7 +26,7 @@ from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.clock import Clock, SystemClock
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Unauthenticated, Unavailable
-from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.settings import SECRET_BYTES, Settings, SettingsError
 from gql_auth.kernel.unit import Units
 from gql_auth.serving.cookies import CookieRules
 from gql_auth.storage.engine import Database, sqlite_path
@@ -44,13 +40,15 @@ S = TypeVar("S")
 # may show after the instant it carries.
 _OVERLAP: Final = timedelta(seconds=120)
 _RETRY: Final = 1.0  # seconds between tries of a background task that met an outage
+_LAST_STEP: Final = 5.0  # seconds a background task has to finish what it is at
 
 
 def master_secret(settings: Settings) -> bytes:
     """The master secret: from the settings, or from its file, made once with mode 0600.
 
     Raises:
-        PermissionError: the file is there and cannot be read.
+        OSError: the file cannot be made or read.
+        SettingsError: it holds too little to be a secret.
     """
     if settings.secret:
         return settings.secret.encode()
@@ -68,7 +66,24 @@ def master_secret(settings: Settings) -> bytes:
     if path.stat().st_mode & 0o077:
         _log.warning("the secret could be read by others; its mode is 0600 again")
         path.chmod(0o600)
-    return path.read_text().strip().encode()
+    return kept_secret(settings)
+
+
+def kept_secret(settings: Settings) -> bytes:
+    """The master secret as its file holds it; changes nothing.
+
+    Raises:
+        OSError: the file is not there or cannot be read.
+        SettingsError: it holds too little to be a secret (a full disk, an editor's slip).
+    """
+    path = secret_path(settings)
+    secret = path.read_bytes().strip()
+    if len(secret) < SECRET_BYTES:
+        raise SettingsError(
+            [f"{path} holds less than {SECRET_BYTES} characters: it is damaged. Put the secret "
+             "that the database was made with back from a backup"]
+        )  # fmt: skip
+    return secret
 
 
 def secret_path(settings: Settings) -> Path:
@@ -116,7 +131,6 @@ class System:
         clock = clock or SystemClock()
         secret = MasterSecret(master_secret(settings))
         self.settings = settings
-        self.origins = settings.origins
         self.cookie_rules = CookieRules(settings, clock)
         self.database = Database(settings)
         self._parts: dict[Any, Any] = {}
@@ -155,6 +169,7 @@ class System:
             ),
         }
         self._something_to_confirm = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def part(self, kind: type[S]) -> S:
@@ -206,11 +221,33 @@ class System:
         ]
         return self
 
+    async def examine(self) -> None:
+        """Come back if the secret opens the signing keys. Writes nothing, starts nothing and
+        closes the system, which is not entered for this.
+
+        Raises:
+            SecretMismatch: it does not.
+            Unavailable: the database cannot be reached.
+        """
+        try:
+            async with self.units.read() as unit:
+                keys = unit.get(Keys)
+                if await keys.list():
+                    await keys.ring()
+        finally:
+            await self.database.close()
+            self._hashing.close()
+
     async def __aexit__(self, *_: object) -> None:
         """Write what is pending, stop the tasks, close the database."""
+        # Let them finish what they are at: a connection cancelled while it is being made stays
+        # open half-way, and PostgreSQL waits a minute for it.
+        self._stopping.set()
+        self._something_to_confirm.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_STEP)
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
         with suppress(Unavailable):
@@ -231,20 +268,25 @@ class System:
         clock = self.part(Clock)
         pause = self.settings.revocation_poll.total_seconds()
         seen = clock.now()
-        while True:
-            await asyncio.sleep(pause)
+        while not await self._stops_within(pause):
             began = clock.now()
             if await _survives(lambda: self._learn(seen - _OVERLAP)):  # noqa: B023 - awaited here
                 seen = began
 
     async def _keep_confirming(self) -> None:
         """Write confirmations as they come, in batches while one is being written."""
-        while True:
+        while not self._stopping.is_set():
             await self._something_to_confirm.wait()
             self._something_to_confirm.clear()
             if not await _survives(self._confirm):
-                await asyncio.sleep(_RETRY)
+                await self._stops_within(_RETRY)
                 self._something_to_confirm.set()
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return self._stopping.is_set()
 
     async def _confirm(self) -> None:
         taken = self._confirmations.take()

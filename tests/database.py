@@ -1,5 +1,6 @@
 """The database as an onlooker sees it: each look is a new connection, so only commits show."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,13 @@ def only_session(settings: Settings) -> Any:
     """The row of the one session there is."""
     (row,) = look(settings, select(SessionRow))
     return row
+
+
+async def confirmed(settings: Settings) -> None:
+    """Come back when the one session's newest generation is confirmed, within a bound."""
+    async with asyncio.timeout(10):
+        while not only_session(settings).confirmed:  # noqa: ASYNC110 - the database tells
+            await asyncio.sleep(0.005)
 
 
 def events(settings: Settings, tag: str) -> Sequence[Any]:

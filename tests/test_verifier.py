@@ -35,6 +35,7 @@ from gql_auth.features.keys.core import Keys
 from gql_auth.features.tokens import jws
 from gql_auth.kernel.settings import Settings
 from gql_auth.storage.migrate import migrate
+from gql_auth.verifier import MAX_JWKS
 from tests.live import Counted, free_port, serving, within
 from tests.support import PASSWORD, SECRET, GraphQLClient, SettableClock
 
@@ -156,7 +157,6 @@ def send(body: bytes, status: int = 200, kind: str = "application/json", **heade
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(status)
-        request.send_header("Content-Type", kind)
         for name, value in ({"Content_Length": str(len(body))} | headers).items():
             request.send_header(name.replace("_", "-"), value)
         request.end_headers()
@@ -518,11 +518,10 @@ async def test_one_fetch_however_many_wait(
 ) -> None:
     """Threads and coroutines that need the keys at the same instant share one request."""
     go_on = threading.Event()
-    good = send(json.dumps(issuer.jwks).encode())
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         go_on.wait(5)
-        good(request)
+        send(good(issuer))(request)
 
     server.answer = answer
     verifier = verifier_of(server.url)
@@ -545,11 +544,10 @@ async def test_one_who_gives_up_spoils_it_for_nobody(
 ) -> None:
     """A cancelled waiter (a client that hung up) leaves the fetch to the others."""
     go_on = threading.Event()
-    good = send(json.dumps(issuer.jwks).encode())
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         go_on.wait(5)
-        good(request)
+        send(good(issuer))(request)
 
     server.answer = answer
     verifier = verifier_of(server.url)
@@ -623,102 +621,123 @@ async def test_a_service_that_starts_before_the_server(
 # --- hostile answers ------------------------------------------------------------------------
 
 
-def drip(request: BaseHTTPRequestHandler) -> None:
-    """A body that never ends and never stalls for long."""
-    request.send_response(200)
-    request.end_headers()
-    for _ in range(200):
-        request.wfile.write(b" ")
-        request.wfile.flush()
-        time.sleep(0.05)
+Hostile = Callable[["Issuer"], Answer]
+PADDING = b" " * 1000
 
 
-def hang(request: BaseHTTPRequestHandler) -> None:
-    """Headers that come too slowly to ever be complete in time."""
-    for letter in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 200:
-        request.wfile.write(bytes([letter]))
-        request.wfile.flush()
-        time.sleep(0.05)
+def good(issuer: Issuer) -> bytes:
+    return json.dumps(issuer.jwks).encode()
 
 
-def ten_megabytes(request: BaseHTTPRequestHandler) -> None:
-    body = b'{"keys": [' + b" " * 10_000_000 + b"]}"
-    send(body)(request)
+def drip(issuer: Issuer) -> Answer:
+    """The right body, never stalling for long, but too slow as a whole."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        for _ in range(40):
+            request.wfile.write(b" ")
+            time.sleep(0.05)
+        request.wfile.write(good(issuer))
+
+    return answer
 
 
-def endless(request: BaseHTTPRequestHandler) -> None:
+def hang(issuer: Issuer) -> Answer:
+    """Headers that come too slowly to be complete in time."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        for letter in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 40:
+            request.wfile.write(bytes([letter]))
+            time.sleep(0.05)
+
+    return answer
+
+
+def endless(issuer: Issuer) -> Answer:
     """More than anybody wants, with no length announced."""
-    request.send_response(200)
-    request.end_headers()
-    for _ in range(200):
-        request.wfile.write(b" " * 65_536)
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        for _ in range(10_000):
+            request.wfile.write(PADDING)
+        request.wfile.write(good(issuer))
+
+    return answer
 
 
-def jwks_with(**changes: Any) -> Answer:
-    """A JWKS whose one key has the issuer's id and something that disqualifies it."""
-    return send(json.dumps({"keys": [Issuer().jwk | changes]}).encode())
+def says(body: bytes, status: int = 200, **headers: str) -> Hostile:
+    return lambda _issuer: send(body, status, **headers)
 
 
-def private_key() -> Answer:
-    issuer = Issuer()
+def instead(**changes: Any) -> Hostile:
+    """The good key with something that disqualifies it."""
+    return lambda issuer: send(json.dumps({"keys": [issuer.jwk | changes]}).encode())
+
+
+def private(issuer: Issuer) -> Answer:
     made: Any = get_default_algorithms()["ES256"].to_jwk(issuer.key, as_dict=True)
-    return send(json.dumps({"keys": [{**issuer.jwk, **made}]}).encode())
+    return send(json.dumps({"keys": [issuer.jwk | made | {"key_ops": ["verify"]}]}).encode())
 
 
-def other_curve() -> Answer:
+def other_curves(_issuer: Issuer) -> Answer:
     p384 = public_jwk(ec.generate_private_key(ec.SECP384R1()), "ES384", "k1")
     ed = public_jwk(ed448.Ed448PrivateKey.generate(), "EdDSA", "k1")
     return send(json.dumps({"keys": [p384 | {"alg": "ES256"}, p384, ed]}).encode())
 
 
-HOSTILE: dict[str, Answer] = {
-    "redirect": send(b"", 302, Location="/elsewhere.json"),
-    "moved": send(b"", 308, Location="/elsewhere.json"),
-    "ten megabytes": ten_megabytes,
+HOSTILE: dict[str, Hostile] = {
+    "redirect": says(b"", 302, Location="/elsewhere.json"),
+    "moved": says(b"", 308, Location="/elsewhere.json"),
+    "redirect with a body": lambda issuer: send(good(issuer), 302, Location="/elsewhere.json"),
+    "error with a body": lambda issuer: send(good(issuer), 500),
+    "ten megabytes": lambda issuer: send(PADDING * 10_000 + good(issuer)),
+    "a byte too much": lambda issuer: send(good(issuer).ljust(MAX_JWKS + 1)),
     "endless": endless,
     "slow body": drip,
     "slow headers": hang,
-    "web page": send(b"<!doctype html><title>Sign in</title>", kind="text/html"),
-    "nothing": send(b""),
-    "no content": send(b"", 204),
-    "error": send(b'{"keys": []}', 500),
-    "cut short": send(b'{"keys": [', Content_Length="500"),
-    "gzip": send(gzip.compress(b'{"keys": []}'), Content_Encoding="gzip"),
-    "null": send(b"null"),
-    "list": send(b"[]"),
-    "no keys": send(b'{"keys": []}'),
-    "keys of no list": send(b'{"keys": {"k1": {}}}'),
-    "keys of no object": send(b'{"keys": [null, 1, "k1", [], {}]}'),
-    "deep": send(b"[" * 100_000),
-    "no utf-8": send(b'{"keys": "\xff"}'),
-    "private key": private_key(),
-    "symmetric key": send(
-        json.dumps({"keys": [{"kty": "oct", "kid": "k1", "alg": "HS256", "k": "AAAA"}]}).encode()
+    "web page": says(b"<!doctype html><title>Sign in</title>"),
+    "nothing": says(b""),
+    "no content": says(b"", 204),
+    "cut short": lambda issuer: send(good(issuer), Content_Length="500"),
+    "gzip": lambda issuer: send(gzip.compress(good(issuer)), Content_Encoding="gzip"),
+    "null": says(b"null"),
+    "list": says(b"[]"),
+    "no keys": says(b'{"keys": []}'),
+    "keys of no list": says(b'{"keys": {"k1": {}}}'),
+    "keys of no object": says(b'{"keys": [null, 1, "k1", [], {}]}'),
+    "deep": says(b"[" * 100_000),
+    "no utf-8": says(b'{"keys": "\xff"}'),
+    "private key": private,
+    "symmetric key": says(b'{"keys": [{"kty": "oct", "kid": "k1", "alg": "HS256", "k": "AA"}]}'),
+    "symmetric in disguise": says(
+        b'{"keys": [{"kty": "oct", "kid": "k1", "alg": "ES256", "k": "AA"}]}'
     ),
-    "symmetric key that claims otherwise": send(
-        json.dumps({"keys": [{"kty": "oct", "kid": "k1", "alg": "ES256", "k": "AAAA"}]}).encode()
-    ),
-    "other curves": other_curve(),
-    "point not on the curve": jwks_with(y="AAAA"),
-    "no algorithm": jwks_with(alg=None),
-    "algorithm none": jwks_with(alg="none"),
-    "for encryption": jwks_with(use="enc"),
-    "for signing alone": jwks_with(key_ops=["sign"]),
-    "odd operations": jwks_with(key_ops=7),
-    "id of no text": jwks_with(kid=["k1"]),
+    "other curves": other_curves,
+    "point not on the curve": instead(y="AAAA"),
+    "no algorithm": instead(alg=None),
+    "algorithm none": instead(alg="none"),
+    "symmetric algorithm": instead(alg="HS256"),
+    "another key type": instead(kty="RSA"),
+    "for encryption": instead(use="enc"),
+    "for signing alone": instead(key_ops=["sign"]),
+    "odd operations": instead(key_ops=7),
+    "id of no text": instead(kid=["k1"]),
+    "no id": instead(kid=None),
 }
 
 
-@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_answers(
-    answer: Answer, verifier_of: Callable[..., Verifier], server: KeyServer, seconds: Seconds
+    hostile: Hostile, verifier_of: Callable[..., Verifier], server: KeyServer, seconds: Seconds
 ) -> None:
     """Whatever comes instead of a JWKS: without keys nothing is accepted, with known keys they
     go on serving; it takes no longer than the timeout."""
     issuer = Issuer()
     options: dict[str, Any] = {"timeout": timedelta(seconds=0.5)}
     fresh = verifier_of(server.url, **options)
-    server.answer = answer
+    server.answer = hostile(issuer)
     began = time.monotonic()
     with pytest.raises(Unavailable):
         fresh.verify(issuer.token())
@@ -727,13 +746,21 @@ def test_hostile_answers(
     server.serve(issuer.jwks)
     knowing = verifier_of(server.url, **options)
     knowing.verify(issuer.token())
-    server.answer = answer
+    server.answer = hostile(issuer)
     seconds.forward(10 * MINUTE)
     began = time.monotonic()
     assert knowing.verify(issuer.token()).roles == ("admin",)
     assert knowing.verify(issuer.token()).roles == ("admin",)
     assert time.monotonic() - began < 2
     assert set(server.requests) == {JWKS}, "a redirect was followed"
+
+
+def test_as_much_as_is_read(
+    issuer: Issuer, verifier_of: Callable[..., Verifier], server: KeyServer
+) -> None:
+    """A JWKS of exactly the greatest length is still read."""
+    server.answer = send(good(issuer).ljust(MAX_JWKS))
+    verifier_of(server.url).verify(issuer.token())
 
 
 def test_odd_keys_do_not_spoil_the_good_one(
@@ -745,6 +772,7 @@ def test_odd_keys_do_not_spoil_the_good_one(
         {"kty": "oct", "kid": "k0", "k": "AAAA"},
         {"kty": "AKP", "kid": "k2", "alg": "ML-DSA-65", "pub": "AAAA"},
         jwk | {"kid": "k3", "use": "enc"},
+        jwk | {"kid": "k5", "key_ops": 7},
         {"kid": "k4"},
         None,
     ]

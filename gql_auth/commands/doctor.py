@@ -4,17 +4,19 @@ import asyncio
 import json
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
-from gql_auth.commands.running import REFUSED, out
+from gql_auth.commands.running import REFUSED, out, outage, own_words
 from gql_auth.features.keys.core import SecretMismatch
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings, SettingsError
-from gql_auth.storage.migrate import HEAD, current
-from gql_auth.system import System, secret_path
+from gql_auth.storage.engine import sqlite_path
+from gql_auth.storage.migrate import HEAD, SchemaOutdated, require_current
+from gql_auth.system import System, kept_secret, secret_path
 
 _RECOMMENDED_LENGTH = 15
 
@@ -78,41 +80,52 @@ def _secret(settings: Settings) -> Iterator[Finding]:
         yield Finding("secret", "ok", "from GQL_AUTH_SECRET")
         return
     path = secret_path(settings)
-    if not path.exists():
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        kept_secret(settings)
+    except FileNotFoundError:
         yield Finding("secret", "ok", f"none yet; the first start makes {path}")
-        return
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        yield Finding("secret", "problem", f"others can read {path}. Run: chmod 600 {path}")
+    except OSError as error:
+        yield Finding("secret", "problem", f"{error.strerror}: {path}. It must be readable by the "
+                      "user that the server runs as")  # fmt: skip
+    except SettingsError as error:
+        yield Finding("secret", "problem", error.problems[0])
     else:
-        yield Finding("secret", "ok", f"{path}, mode {mode:04o}")
+        if mode & 0o077:
+            yield Finding("secret", "problem", f"others can read {path}. Run: chmod 600 {path}")
+        else:
+            yield Finding("secret", "ok", f"{path}, mode {mode:04o}")
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    if settings.embedded and not secret_path(settings).exists() and not settings.secret:
-        yield Finding("database", "ok", "none yet; the first start makes it")
-        return
     try:
-        found = current(settings)
+        path = sqlite_path(settings)
+        if path is not None and not path.exists():  # asking SQLite would make it
+            yield Finding("database", "ok", f"none yet; the first start makes {path}")
+            return
+        require_current(settings)
+    except SettingsError as error:
+        yield Finding("database", "problem", error.problems[0])
+    except SchemaOutdated as error:
+        yield Finding("database", "problem", str(error))
     except Unavailable as error:
-        yield Finding("database", "problem", f"{error}. Check GQL_AUTH_DATABASE_URL and that the "
-                      "server is up")  # fmt: skip
-        return
-    if found != HEAD:
-        yield Finding("database", "problem", f"the schema is at {found or 'nothing'}, this "
-                      f"release needs {HEAD}. Run: gql-auth migrate")  # fmt: skip
-        return
-    yield Finding("database", "ok", f"reached; the schema is at {found}")
+        yield Finding("database", "problem", outage(error))
+    except DBAPIError as error:
+        yield Finding("database", "problem", f"it refuses: {own_words(error)}")
+    else:
+        yield Finding("database", "ok", f"reached; the schema is at {HEAD}")
+        yield from _keys(settings)
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    """Whether the secret fits; with the secret given, a system makes and mends no file."""
     try:
-        asyncio.run(_open(settings))
-    except SecretMismatch as error:
+        secret = settings.secret or kept_secret(settings).decode()
+        asyncio.run(System(replace(settings, secret=secret)).examine())
+    except (SecretMismatch, Unavailable) as error:
         yield Finding("keys", "problem", str(error))
-    except Unavailable as error:
-        yield Finding("keys", "problem", str(error))
+    except (OSError, SettingsError):
+        yield Finding("keys", "problem", "without the secret that they were encrypted with, the "
+                      "signing keys cannot be opened")  # fmt: skip
     else:
         yield Finding("keys", "ok", "the secret opens the signing keys")
-
-
-async def _open(settings: Settings) -> None:
-    async with System(settings):
-        pass

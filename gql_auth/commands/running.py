@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
@@ -9,9 +10,11 @@ from typing import Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+from sqlalchemy.exc import DBAPIError
 
 from gql_auth.features.keys.core import SecretMismatch
-from gql_auth.kernel.errors import Refused, Unavailable
+from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable
 from gql_auth.kernel.settings import Settings, SettingsError
 from gql_auth.storage.migrate import SchemaOutdated
 from gql_auth.system import System, prepare
@@ -22,6 +25,8 @@ REFUSED, NOT_READY, UNREACHABLE = 1, 3, 4
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+# For a pipe or a file, which have no width: whole ids, one row a line.
+_unbounded = Console(highlight=False, width=10_000)
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -41,13 +46,33 @@ def explained() -> Iterator[None]:
     except (SchemaOutdated, SecretMismatch) as error:
         fail(str(error), NOT_READY)
     except Unavailable as error:
-        cause = error.__cause__
-        because = f" ({type(cause).__name__})" if cause else ""
-        fail(f"{error}{because}. Is GQL_AUTH_DATABASE_URL right and the server up?", UNREACHABLE)
+        fail(outage(error), UNREACHABLE)
+    except InvalidInput as error:
+        fail("\n".join(f"{each.field}: {each.message}" for each in error.violations), REFUSED)
     except Refused as error:
         fail(str(error), REFUSED)
+    except DBAPIError as error:
+        fail(f"The database refuses: {own_words(error)}", NOT_READY)
     except OSError as error:
         fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), NOT_READY)
+
+
+def outage(error: Unavailable) -> str:
+    """Why the database cannot be reached, and the mend."""
+    cause = error.__cause__
+    if isinstance(cause, DBAPIError) and isinstance(cause.orig, sqlite3.Error):
+        return f"The database file cannot be used: {cause.orig}"
+    because = f" ({type(cause).__name__})" if cause else ""
+    return f"{str(error).rstrip('.')}{because}. Is GQL_AUTH_DATABASE_URL right and the server up?"
+
+
+def own_words(error: DBAPIError) -> str:
+    """What the database itself says: "permission denied for schema public". A PostgreSQL
+    driver's own texts may repeat parts of the URL, and are not repeated here."""
+    if isinstance(error.orig, sqlite3.Error):
+        return str(error.orig)
+    said = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return said or f"{type(error.orig).__name__}. Is GQL_AUTH_DATABASE_URL right?"
 
 
 def load_settings(**chosen: Any) -> Settings:
@@ -80,15 +105,19 @@ def show(rows: list[dict[str, Any]], *, as_json: bool, title: str) -> None:
     if not rows:
         out.print(f"No {title}.")
         return
-    table = Table(*rows[0], box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for number, heading in enumerate(rows[0]):
+        # The first column is what other commands take as an argument: never cut.
+        table.add_column(heading, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    out.print(table)
+    (out if out.is_terminal else _unbounded).print(table)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Text:
+    """Plain text: what people call themselves is no markup."""
     if value is None:
-        return "-"
+        return Text("-")
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "-"
-    return str(value)
+        return Text(", ".join(map(str, value)) or "-")
+    return Text(str(value))

@@ -1,47 +1,36 @@
 """`gql-auth serve`: prepare what is needed, say where things are, serve."""
 
 import asyncio
+import multiprocessing.process
+import os
+import signal
 import socket
 from dataclasses import dataclass
+from threading import Thread
 from typing import Annotated
 
 import typer
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from gql_auth._version import __version__
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands import logs
+from gql_auth.commands.protocols import Protocol, Socket
 from gql_auth.commands.running import NOT_READY, explained, fail, load_settings, out
 from gql_auth.kernel.settings import Settings
-from gql_auth.serving.headers import SECURITY_HEADERS
 from gql_auth.serving.http import MAX_BODY
 from gql_auth.storage.engine import sqlite_path
 from gql_auth.system import System, prepare, secret_path
 
 GRACE = 10  # seconds that requests in flight get at shutdown
+BACKLOG = 2048  # connections that may wait to be accepted
 
 _FIRST_QUERY = """\
-curl -s {url}/graphql -H 'Content-Type: application/json' -d '{{"query":"mutation {{
-  signup(input: {{email: \\"me@example.com\\", password: \\"correct horse battery\\"}}) {{
-    __typename ... on AuthPayload {{ accessToken }} ... on AuthError {{ message }} }} }}"}}'"""
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with our headers also on the answer to what is no HTTP."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer a malformed request, which no application ever sees."""
-        ordinary = self.server_state.default_headers
-        self.server_state.default_headers = ordinary + [
-            (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
-        ]
-        try:
-            super().send_400_response(msg)
-        finally:
-            self.server_state.default_headers = ordinary
+curl -s {url}/graphql -H 'Content-Type: application/json' -d '{{"query": "mutation {{ \
+signup(input: {{email: \\"me@example.com\\", password: \\"correct horse battery\\"}}) {{ \
+__typename ... on AuthPayload {{ accessToken }} ... on AuthError {{ message }} }} }}"}}'"""
 
 
 def serve(
@@ -75,6 +64,7 @@ def _bind(settings: Settings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
+        listening.listen(BACKLOG)  # two that are bound could still meet here
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         fail(f"Cannot listen on {where}: {error.strerror}. Choose another --port.", NOT_READY)
@@ -116,7 +106,16 @@ class Factory:
     def __call__(self) -> ASGIApp:
         """The standalone server's application, with its logging."""
         logs.configure(self.settings)
+        if parent := multiprocessing.parent_process():
+            Thread(target=_end_with, args=(parent,), daemon=True).start()
         return create_app(GraphQLAuth(self.settings))
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """End this worker when the process that watches over it is gone: killed, it cannot tell its
+    workers, and they would keep the port."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(settings: Settings, listening: socket.socket) -> None:
@@ -125,7 +124,7 @@ def _run(settings: Settings, listening: socket.socket) -> None:
         Factory(settings),
         factory=True,
         http=Protocol,
-        ws="websockets-sansio",
+        ws=Socket,
         ws_max_size=MAX_BODY,
         lifespan="on",
         access_log=False,

@@ -6,8 +6,9 @@ from uuid import UUID
 
 import typer
 
-from gql_auth.commands.running import out, show, with_system
-from gql_auth.features.sessions.core import EndReason, Session, SessionNotFound, Sessions
+from gql_auth.commands.running import REFUSED, fail, out, show, with_system
+from gql_auth.features.sessions.core import EndReason, SessionNotFound, Sessions
+from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.users.core import User, Users
 from gql_auth.system import System
@@ -33,7 +34,11 @@ def create(
     """Make an account. The password is asked for, or read from standard input; it never appears
     among the arguments, which other users of the machine can see."""
     if password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
+        # Bytes, so that the locale does not decide what the password is.
+        try:
+            password = sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            fail("The password on standard input is not UTF-8.", REFUSED)
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
 
@@ -70,7 +75,7 @@ def disable(user: Who) -> None:
             found = await unit.get(Users).require(user)
         return await system.part(SignIn).disable(found.id)
 
-    out.print(f"Disabled; {with_system(act)} sessions ended.")
+    out.print(f"Disabled; {_count(with_system(act))} ended.")
 
 
 @app.command()
@@ -143,7 +148,11 @@ def revoke(
                 raise SessionNotFound
             return 1
 
-    out.print(f"{with_system(act)} sessions ended.")
+    out.print(f"{_count(with_system(act))} ended.")
+
+
+def _count(ended: int) -> str:
+    return "1 session" if ended == 1 else f"{ended} sessions"
 
 
 def _row(user: User) -> dict[str, Any]:

@@ -71,6 +71,12 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
+def loopback_origins(port: int) -> frozenset[str]:
+    """The plain-http origins that are this machine at a port, however a person spells it."""
+    suffix = "" if port == 80 else f":{port}"  # noqa: PLR2004 - http's own
+    return frozenset(f"http://{host}{suffix}" for host in ("localhost", "127.0.0.1", "[::1]"))
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address can only mean this machine."""
     if host.lower() == "localhost":

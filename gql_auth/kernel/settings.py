@@ -180,9 +180,7 @@ class Settings:
         own = parsing.origin(self.public_url)
         mine = {own}
         if not self.https:
-            port = urlsplit(own).port
-            suffix = f":{port}" if port else ""
-            mine |= {f"http://{host}{suffix}" for host in ("localhost", "127.0.0.1", "[::1]")}
+            mine |= parsing.loopback_origins(urlsplit(own).port or 80)
         return frozenset(mine | set(self.allowed_origins))
 
     @classmethod
@@ -312,6 +310,7 @@ def _judge_reach(settings: Settings) -> list[str]:
     return problems
 
 
+SECRET_BYTES: Final = 32  # 256 bits, the size of the keys derived from it
 _EXAMPLE_WORDS: Final = ("changeme", "change-me", "change_me", "secret", "example", "password",
                          "your-", "token_urlsafe", "insecure", "default", "0123456789", "abcdefgh")  # fmt: skip
 
@@ -323,7 +322,7 @@ def _judge_secret(settings: Settings) -> list[str]:
         if settings.embedded:
             return []
         return [_problem("secret", "", "is required with PostgreSQL: every replica needs the same")]
-    if len(secret.encode()) < 32:  # noqa: PLR2004 - 256 bits, the size of the keys derived from it
+    if len(secret.encode()) < SECRET_BYTES:
         return [_problem("secret", "", "is shorter than 32 characters")]
     if len(set(secret)) < 12 or any(word in secret.lower() for word in _EXAMPLE_WORDS):  # noqa: PLR2004
         return [_problem("secret", "", "looks like an example or a pattern, not like randomness")]

@@ -26,11 +26,6 @@ class Doorkeeper(Protocol):
         """Name and attributes of the refresh cookie."""
         ...
 
-    @property
-    def origins(self) -> frozenset[str]:
-        """Origins whose pages may use the refresh cookie."""
-        ...
-
     def authenticate(self, token: str) -> Caller:
         """Who an access token speaks for.
 
@@ -126,8 +121,8 @@ class RequestContext:
         if self._cookie is None:
             if self.request.scope["type"] != "http" or self.request.scope["method"] != "POST":
                 raise Forbidden("POST_REQUIRED", "Send this operation by HTTP POST")
-            require_own_site(self.request.headers, self.system.origins)
             rules = self.system.cookie_rules
+            require_own_site(self.request, rules)
             self._cookie = RefreshCookie(rules, rules.find(self.request.headers))
         return self._cookie
 

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 
+from gql_auth.kernel import parsing
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import Forbidden
 from gql_auth.kernel.settings import Settings
@@ -18,6 +20,8 @@ class CookieRules:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._clock = clock
+        self._origins = settings.origins
+        self._plain = not settings.https
         self.name = f"__Host-{_NAME}" if settings.https else _NAME
         same_site = settings.cookie_same_site.capitalize()
         self._attributes = f"; Path=/; HttpOnly; SameSite={same_site}"
@@ -34,6 +38,17 @@ class CookieRules:
     def deletion(self) -> str:
         """The `Set-Cookie` value that makes a browser forget the cookie."""
         return f'{self.name}=""; Max-Age=0{self._attributes}'
+
+    def origins_at(self, server: tuple[str, int | None] | None) -> frozenset[str]:
+        """Origins whose pages may use the cookie, on a socket that listens at `server`.
+
+        A plain-http loopback server is its own origin at the port it really listens on, which
+        a mounted application's settings cannot know. The port is the socket's, not the `Host`
+        header's: that one a page could choose that rebinds its name to this machine.
+        """
+        if not self._plain or not server or not server[1]:
+            return self._origins
+        return self._origins | parsing.loopback_origins(server[1])
 
     def find(self, headers: Headers) -> str | None:
         """The presented token; two different ones are joined into one that cannot be valid,
@@ -68,16 +83,17 @@ class RefreshCookie:
         self.answer = self._rules.deletion()
 
 
-def require_own_site(headers: Headers, origins: frozenset[str]) -> None:
+def require_own_site(request: HTTPConnection, rules: CookieRules) -> None:
     """Come back if a request may use the cookie: `Origin` decides where it is present,
     `Sec-Fetch-Site` where it is not; with neither it is no browser's.
 
     Raises:
         Forbidden: another site's page is asking.
     """
+    headers = request.headers
     presented = headers.getlist("origin")
     if presented:
-        if len(presented) == 1 and presented[0] in origins:
+        if len(presented) == 1 and presented[0] in rules.origins_at(request.scope.get("server")):
             return
     else:
         sites = headers.getlist("sec-fetch-site")

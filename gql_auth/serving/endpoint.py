@@ -71,7 +71,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             return
         socket = WebSocket(scope, receive, send)
         try:
-            require_own_site(socket.headers, self._system().origins)
+            require_own_site(socket, self._system().cookie_rules)
         except Forbidden:
             await socket.close(1008)
             return

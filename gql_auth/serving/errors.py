@@ -30,14 +30,16 @@ def translate(errors: Iterable[GraphQLError], *, request_code: str = BAD_INPUT) 
 
 
 def _translate(error: GraphQLError, request_code: str) -> None:
-    if error.extensions and "code" in error.extensions:
-        return
     cause = _root(error)
+    # Before anything else: graphql-core copies `message` and `extensions` of whatever exception
+    # has them, so a refusal would go out with the message of its class.
     if isinstance(cause, Refused):
         if isinstance(cause, Unavailable) and cause.__cause__ is not None:
             _log.warning("unavailable", extra={"cause": type(cause.__cause__).__name__})
         error.message = str(cause)
         error.extensions = dict(cause.extensions)
+    elif (cause is None or isinstance(cause, GraphQLError)) and "code" in (error.extensions or {}):
+        return
     elif isinstance(error, GraphQLSyntaxError):
         error.message = error.message[:_MESSAGE_LENGTH]
         error.extensions = {"code": PARSE_FAILED}
@@ -47,7 +49,7 @@ def _translate(error: GraphQLError, request_code: str) -> None:
     elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
         error.message = error.message[:_MESSAGE_LENGTH]
         error.extensions = {"code": request_code}
-    elif cause is None or type(cause) is GraphQLError:
+    elif cause is None or isinstance(cause, GraphQLError):
         # A resolver raised a GraphQLError of its own: a message meant for the client.
         error.extensions = {"code": BAD_INPUT, **(error.extensions or {})}
     else:

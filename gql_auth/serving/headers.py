@@ -16,6 +16,12 @@ SECURITY_HEADERS: Final[dict[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 HSTS: Final = "max-age=63072000; includeSubDomains"
+_TRY_AGAIN_LATER: Final = 1013  # a WebSocket's close code, as IANA lists them
+
+
+def headers_of(*, https: bool) -> dict[str, str]:
+    """The headers of every answer; by https, browsers are told to come back by https alone."""
+    return SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if https else {})
 
 
 class SecureHeaders:
@@ -27,20 +33,46 @@ class SecureHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
-        self._headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if https else {})
+        self._headers = headers_of(https=https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, adding what lacks when the answer starts."""
-        if scope["type"] != "http":
+        if scope["type"] == "http":
+            await self._app(scope, receive, self._secured(send, "http.response.start"))
+        elif "websocket.http.response" in scope.get("extensions", {}):
+            await self._app(scope, receive, _told_by_http(self._secured(send, _DENIAL)))
+        else:
             await self._app(scope, receive, send)
-            return
 
+    def _secured(self, send: Send, start: str) -> Send:
         async def send_secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == start:
                 _add_missing(message, self._headers)
             await send(message)
 
-        await self._app(scope, receive, send_secured)
+        return send_secured
+
+
+_DENIAL: Final = "websocket.http.response.start"
+
+
+def _told_by_http(send: Send) -> Send:
+    """Refuse a WebSocket's handshake by an answer of ours: servers answer a close that comes
+    before the handshake is accepted with a bare 403."""
+    begun = False
+
+    async def send_told(message: Message) -> None:
+        nonlocal begun
+        if message["type"] != "websocket.close" or begun:
+            begun = True
+            await send(message)
+            return
+        begun = True
+        status = 503 if message.get("code") == _TRY_AGAIN_LATER else 403
+        await send({"type": _DENIAL, "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "websocket.http.response.body", "body": b""})
+
+    return send_told
 
 
 def _add_missing(message: MutableMapping[str, Any], wanted: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ Strawberry wants an instance.
 
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
@@ -48,9 +48,8 @@ class RoleRequired:
 
 
 class Guard(BasePermission):
-    """A permission that refuses with a code and a reason. Subclass and write `check`."""
-
-    schema_directive: ClassVar[object]
+    """A permission that refuses with a code and a reason. Subclass and write `check`; it is
+    printed as `@theClass`, or as the `schema_directive` that the class sets."""
 
     @classmethod
     def check(cls, caller: Caller) -> None:

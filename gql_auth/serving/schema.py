@@ -9,6 +9,7 @@ import strawberry
 from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, parse
 from strawberry.extensions import SchemaExtension
 from strawberry.permission import PermissionExtension
+from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition, has_object_definition
 from strawberry.types.execution import ExecutionContext
 from strawberry.types.field import StrawberryField
@@ -108,28 +109,40 @@ class AuthSchema(strawberry.Schema):
 
 def _print_guards(field: StrawberryField, extension: PermissionExtension) -> None:
     for permission in extension.permissions:
-        guard = permission if isinstance(permission, type) else type(permission)
-        if issubclass(guard, Guard) and guard.schema_directive not in field.directives:
-            field.directives.append(guard.schema_directive)
+        guard = permission() if isinstance(permission, type) else permission
+        if not isinstance(guard, Guard):
+            continue
+        directive = guard.schema_directive
+        if directive is not None and directive not in field.directives:
+            field.directives.append(directive)
 
 
-def merge(name: str, types: Iterable[type], description: str) -> type | None:
+def merge(
+    name: str, types: Iterable[type], description: str, config: StrawberryConfig | None = None
+) -> type | None:
     """One root type with the fields of all; None of none.
 
     Raises:
-        ValueError: two of them claim one field name.
+        ValueError: two of them claim one field name, or one is no Strawberry type.
     """
     parts = tuple(types)
     if not parts:
         return None
-    claims = Counter(
-        field.python_name
-        for part in parts
-        if has_object_definition(part)
-        for field in part.__strawberry_definition__.fields
-    )
-    if taken := sorted(field for field, count in claims.items() if count > 1):
-        raise ValueError(f"{name} has two fields named {', '.join(taken)}; rename one")
+    converter = (config or StrawberryConfig()).name_converter
+    told: Counter[str] = Counter()
+    written: Counter[str] = Counter()
+    for part in parts:
+        if not has_object_definition(part):
+            raise ValueError(f"{part.__name__} lacks its decorator, @strawberry.type")
+        for field in part.__strawberry_definition__.fields:
+            told[converter.from_field(field)] += 1
+            written[field.python_name] += 1
+    # Of two attributes of one name the second would silently take the place of the first.
+    taken = {each for each, count in told.items() if count > 1} or {
+        each for each, count in written.items() if count > 1
+    }
+    if taken:
+        raise ValueError(f"{name} has two fields named {', '.join(sorted(taken))}; rename one")
     return strawberry.type(type(name, parts, {}), description=description)
 
 

@@ -17,7 +17,7 @@ from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings, SettingsError
 
 _WRITE: Final = "gql_auth_write"
-_WAIT: Final = 10.0  # seconds: for a connection, for SQLite's lock, for a PostgreSQL connect
+WAIT: Final = 10.0  # seconds: for a connection, for SQLite's lock, for a PostgreSQL connect
 
 
 def database_url(settings: Settings, *, synchronous: bool = False) -> URL:
@@ -60,18 +60,18 @@ class Database:
         options: dict[str, Any] = {
             "pool_size": settings.database_pool_size,
             "max_overflow": 0,
-            "pool_timeout": _WAIT,
+            "pool_timeout": WAIT,
             # Neither logs nor the texts of exceptions repeat what was stored.
             "hide_parameters": True,
         }
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": _WAIT}
+            options["connect_args"] = {"timeout": WAIT}
             # At DEBUG aiosqlite logs every statement with its values, hashes and addresses too.
             logging.getLogger("aiosqlite").setLevel(logging.INFO)
         else:
             options["pool_pre_ping"] = True
             options["connect_args"] = {
-                "connect_timeout": int(_WAIT),
+                "connect_timeout": int(WAIT),
                 "application_name": "gql-auth",
             }
         self._engine: AsyncEngine = create_async_engine(url, **options)
@@ -116,7 +116,7 @@ class Database:
 async def _in_turn(lock: asyncio.Lock) -> AsyncIterator[None]:
     """Hold `lock`, or refuse after a bounded wait."""
     try:
-        async with asyncio.timeout(_WAIT):
+        async with asyncio.timeout(WAIT):
             await lock.acquire()
     except TimeoutError:
         raise Unavailable from None
@@ -146,6 +146,9 @@ async def _translated() -> AsyncIterator[None]:
 
 
 def _is_outage(error: DBAPIError) -> bool:
+    # SQLite calls a missing table or column operational too; waiting mends neither.
+    if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
+        return False
     return type(error).__name__ in {"OperationalError", "InterfaceError"}
 
 
@@ -154,7 +157,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where `_begin_sqlite` says, only
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
-                   f"busy_timeout={int(_WAIT * 1000)}"):  # fmt: skip
+                   f"busy_timeout={int(WAIT * 1000)}"):  # fmt: skip
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

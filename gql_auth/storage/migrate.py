@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
-from gql_auth.storage.engine import database_url
+from gql_auth.storage.engine import WAIT, database_url
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -27,10 +27,17 @@ class SchemaOutdated(Exception):  # noqa: N818 - a state of affairs with one men
     """The database's schema is not the one this release works on."""
 
     def __init__(self, found: str | None) -> None:
+        mend = "Run: gql-auth migrate"
+        if is_newer(found):
+            mend = "A newer release made it: run that one, or restore the backup from before it"
         super().__init__(
-            f"The database schema is at {found or 'nothing'}, this release needs {HEAD}. "
-            "Run: gql-auth migrate"
+            f"The database schema is at {found or 'nothing'}, this release needs {HEAD}. {mend}"
         )
+
+
+def is_newer(found: str | None) -> bool:
+    """Whether a release after this one made the schema; revisions count upwards."""
+    return found is not None and found > HEAD
 
 
 def _config() -> "Config":
@@ -45,7 +52,10 @@ def _config() -> "Config":
 
 
 def _engine(settings: Settings) -> Engine:
-    return create_engine(database_url(settings, synchronous=True), poolclass=NullPool)
+    # Without it a host that swallows packets holds the command for minutes.
+    bounds = {} if settings.embedded else {"connect_timeout": int(WAIT)}
+    url = database_url(settings, synchronous=True)
+    return create_engine(url, poolclass=NullPool, connect_args=bounds)
 
 
 def current(settings: Settings) -> str | None:
@@ -71,10 +81,13 @@ def migrate(settings: Settings) -> None:
     """Run what is missing, in one transaction where the database can.
 
     Raises:
+        SchemaOutdated: a newer release made the schema.
         Unavailable: the database cannot be reached.
     """
     from alembic import command  # noqa: PLC0415
 
+    if is_newer(found := current(settings)):
+        raise SchemaOutdated(found)
     config = _config()
     engine = _engine(settings)
     try:

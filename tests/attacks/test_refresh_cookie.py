@@ -89,7 +89,7 @@ async def test_the_attributes_are_exactly_these(
 async def test_on_https_only_the_prefixed_name_counts(
     other: str, tmp_path: Path, clock: SettableClock
 ) -> None:
-    """A cookie that a subdomain or plain http could have set is not looked at (RFC 6265bis, 4.1.3)."""
+    """A cookie that a subdomain or plain http could have set is not looked at."""
     settings = Settings(
         data_dir=tmp_path, secret=SECRET, bcrypt_cost=10, public_url="https://auth.example.com"
     )
@@ -156,7 +156,6 @@ async def test_the_refresh_token_is_in_no_body(client: GraphQLClient) -> None:
 DAMAGED = {
     "empty-jwt": "..",
     "garbage": "garbage",
-    "quote": '"',
     "truncated": None,
     "half": None,
     "one-letter-flipped": None,
@@ -173,10 +172,11 @@ DAMAGED = {
 
 def _damage(kind: str, token: str) -> str:
     head, payload, signature = token.split(".")
+    turned = "B" if signature[0] == "A" else "A"
     return {
         "truncated": token[:-1],
         "half": token[: len(token) // 2],
-        "one-letter-flipped": f"{head}.{payload}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}",
+        "one-letter-flipped": f"{head}.{payload}.{turned}{signature[1:]}",
         "generation-raised": f"{head}.{b64({'gen': 9})}.{signature}",
         "joined": token + token,
         "with-space": token[:20] + " " + token[20:],
@@ -203,7 +203,7 @@ async def test_a_damaged_cookie_is_invalid_and_changes_nothing(
     assert (await client.refresh())["__typename"] == "AuthPayload"
 
 
-@pytest.mark.parametrize("form", ['"{}"', " {} ", "{}; other=1", "{}; refresh_token={}"])
+@pytest.mark.parametrize("form", ['"{}"', "{} ; b=c", "{}; other=1", "{}; refresh_token={}"])
 async def test_spellings_of_one_good_cookie_are_good(form: str, client: GraphQLClient) -> None:
     """Quoted, among others, or twice the same: it is still the one good token."""
     await client.signup()
@@ -235,7 +235,7 @@ async def test_two_different_cookies_are_neither(
 
 
 @pytest.mark.parametrize(
-    "sent", [None, "", "other=1", "refresh_token", "refresh_token=", "=x", ";;"]
+    "sent", [None, "", "other=1", "refresh_token", "refresh_token=", 'refresh_token=""', "=x", ";;"]
 )
 async def test_no_cookie_is_missing(sent: str | None, client: GraphQLClient) -> None:
     """Without a refresh cookie nobody is signed in, which is told apart from a broken one."""
@@ -288,7 +288,7 @@ async def test_a_planted_token_of_another_opens_no_session_of_theirs(
     planted = dict(client.cookies)
     client.cookies = {}
     await client.signup()
-    client.cookies = planted
+    client.cookies = dict(planted)
     await client.login()
     assert client.cookies != planted
     assert (await client.me())["data"]["me"]["email"] == "ada@example.com"

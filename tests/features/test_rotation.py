@@ -1,7 +1,7 @@
 """The contract's rotation table, line by line: the pure rule, then through HTTP."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,13 +13,14 @@ import pytest
 from sqlalchemy import delete, update
 
 from gql_auth.app import GraphQLAuth, create_app
-from gql_auth.features.sessions.core import Session, Sessions, Verdict, judge
+from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.rotation import Session, Verdict, judge
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.users.core import User, Users, checked_profile
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
-from tests.database import events, only_session, tamper
+from tests.database import confirmed, events, only_session, tamper
 from tests.support import GraphQLClient, SettableClock, reason_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
@@ -130,11 +131,17 @@ def claims(token: str | None) -> dict[str, Any]:
     return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
-async def confirmed(auth: GraphQLAuth) -> None:
-    """Come back when the newest generation is confirmed in the database, within a bound."""
-    async with asyncio.timeout(5):
-        while not only_session(auth.settings).confirmed:  # noqa: ASYNC110 - the database tells
-            await asyncio.sleep(0.005)
+@pytest.fixture
+async def flush(auth: GraphQLAuth) -> Callable[[], Awaitable[None]]:
+    """Writes the confirmations there are; the background task, whose end nobody could await, is
+    stopped for it."""
+    for task in auth.system._tasks:
+        task.cancel()
+    await asyncio.wait(auth.system._tasks)
+    return auth.system._confirm
+
+
+Flush = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture
@@ -222,7 +229,7 @@ async def test_a_racing_tab_gets_the_same_successor_until_the_window_ends(
     slow = copy(tab)
     await tab.refresh()
     await tab.me()
-    await confirmed(auth)
+    await confirmed(auth.settings)
     row = only_session(auth.settings)
     clock.forward(seconds=10)
     late = copy(slow)
@@ -244,7 +251,7 @@ async def test_reuse_ends_the_session_and_leaves_evidence(
     thief = copy(tab)
     await tab.refresh()
     await tab.me()
-    await confirmed(auth)
+    await confirmed(auth.settings)
     clock.forward(seconds=11)
     assert refused(await thief.refresh(User_Agent="Thief/1.0")) == "REUSED"
     assert set_cookies(thief) == [COOKIE_GONE]
@@ -297,7 +304,7 @@ async def test_older_than_the_predecessor_is_reused_at_once(
 
 
 async def test_a_reader_of_public_fields_confirms_nothing(
-    auth: GraphQLAuth, clock: SettableClock, tab: GraphQLClient, copy: Copy
+    auth: GraphQLAuth, flush: Flush, clock: SettableClock, tab: GraphQLClient, copy: Copy
 ) -> None:
     """An access token that came along to fields which want none is not a use: the predecessor
     is still answered after the window."""
@@ -305,7 +312,7 @@ async def test_a_reader_of_public_fields_confirms_nothing(
     await tab.refresh()
     await tab.post("{ __typename }")
     await racer.refresh(token=tab.access_token)
-    await auth.system._confirm()
+    await flush()
     clock.forward(seconds=11)
     assert not only_session(auth.settings).confirmed
     assert (await predecessor.refresh())["__typename"] == "AuthPayload"
@@ -313,7 +320,7 @@ async def test_a_reader_of_public_fields_confirms_nothing(
 
 
 async def test_an_older_access_token_does_not_confirm_the_newest_generation(
-    auth: GraphQLAuth, clock: SettableClock, tab: GraphQLClient, copy: Copy
+    auth: GraphQLAuth, flush: Flush, clock: SettableClock, tab: GraphQLClient, copy: Copy
 ) -> None:
     """Only the newest generation's access token tells that the newest answer arrived."""
     await tab.refresh()
@@ -321,7 +328,7 @@ async def test_an_older_access_token_does_not_confirm_the_newest_generation(
     slow = copy(tab)
     await tab.refresh()
     assert "data" in await slow.me(token=of_first)
-    await auth.system._confirm()
+    await flush()
     clock.forward(seconds=11)
     assert (await slow.refresh())["__typename"] == "AuthPayload"
     assert slow.refresh_token == tab.refresh_token
@@ -351,7 +358,7 @@ async def test_each_generation_is_confirmed_in_its_turn(
         await tab.refresh()
         assert not only_session(auth.settings).confirmed
         await tab.me()
-        await confirmed(auth)
+        await confirmed(auth.settings)
 
 
 @pytest.mark.parametrize("lost", [1, 2])

@@ -84,7 +84,8 @@ class Listeners:
         self._listeners.append((tags, listener))
 
     def tell(self, event: Event) -> None:
-        """Start every listener that wants this event."""
+        """Log the event and start every listener that wants it."""
+        _log.info("audit", extra=_fields(event))
         for tags, listener in self._listeners:
             if not tags or event.tag in tags:
                 task = asyncio.get_running_loop().create_task(_call(listener, event))
@@ -95,6 +96,18 @@ class Listeners:
         """Wait for listeners still at work, a bounded time."""
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
+
+
+def _fields(event: Event) -> dict[str, str]:
+    """What the log says of an event: who, where, what; the time is the line's own."""
+    found = {
+        "tag": event.tag.value,
+        "user_id": event.user_id,
+        "session_id": event.session_id,
+        "ip": event.client.ip_address,
+        **event.detail,
+    }
+    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 async def _call(listener: Listener, event: Event) -> None:

@@ -164,11 +164,17 @@ class Keys:
         """Make the first current and next key where there are none, in one transaction.
 
         A changed `SIGNING_ALGORITHM` makes a next key of that algorithm, for `rotate` to use.
+
+        Raises:
+            SecretMismatch: the master secret does not open the current key; nothing is made
+                with such a one.
         """
         keys = await self._store.all(lock=True)
         states = {key.state: key for key in keys}
         now = self._clock.now()
-        if KeyState.CURRENT not in states:
+        if KeyState.CURRENT in states:
+            self._open(states[KeyState.CURRENT])
+        else:
             await self._add(now, activated_at=now)
         coming = states.get(KeyState.NEXT)
         if coming and coming.algorithm != self._algorithm:

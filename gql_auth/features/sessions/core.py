@@ -2,10 +2,9 @@
 
 The row holds one integer, `generation`: how many times the session was refreshed. No token and
 no token hash is kept; a presented refresh token is judged by its signed generation against the
-row's. `judge` is the whole rule, pure, so that it can be explored exhaustively.
+row's by `rotation.judge`.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +13,8 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
+from gql_auth.features.sessions.memory import EndedSessions
+from gql_auth.features.sessions.rotation import Session, Verdict, judge
 from gql_auth.features.tokens.core import RefreshClaims
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
@@ -77,64 +78,6 @@ class EndReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """One sign-in on one device."""
-
-    id: UUID
-    user_id: UUID
-    created_at: datetime
-    generation: int
-    rotated_at: datetime
-    confirmed: bool
-    expires_at: datetime
-    revoked_at: datetime | None
-    end_reason: str | None
-    client: Client
-
-    @property
-    def refresh_claims(self) -> RefreshClaims:
-        """What the refresh token of the row's generation says."""
-        return RefreshClaims(self.id, self.generation, self.rotated_at, self.expires_at)
-
-
-class Verdict(StrEnum):
-    """What a presented refresh token leads to."""
-
-    ROTATE = "rotated"
-    AHEAD = "ahead"
-    REPLAY = "replayed"
-    RACED = "raced"
-    REUSED = "reused"
-    REVOKED = "revoked"
-
-
-def judge(session: Session | None, presented: int, *, now: datetime, window: timedelta) -> Verdict:
-    """The rotation rule, for a token whose signature holds and whose time is not over.
-
-    Args:
-        session: the row, or None where there is none.
-        presented: the generation in the token.
-        now: when.
-        window: how long two tabs that raced may differ once the newest token was seen in use.
-    """
-    if session is None or session.revoked_at is not None:
-        return Verdict.REVOKED
-    if presented == session.generation:
-        return Verdict.ROTATE
-    if presented > session.generation:
-        # The database lost its last commits (failover, restore) while the client kept them;
-        # the signature proves that we issued it.
-        return Verdict.AHEAD
-    if presented == session.generation - 1:
-        if not session.confirmed:
-            # Nobody has used the newest token yet: its answer got lost, however long ago.
-            return Verdict.REPLAY
-        if now - session.rotated_at <= window:
-            return Verdict.RACED
-    return Verdict.REUSED
-
-
-@dataclass(frozen=True, slots=True)
 class SessionLimits:
     """How long sessions live (`timedelta`), from the settings."""
 
@@ -181,75 +124,6 @@ class SessionStore(Protocol):
     async def confirm(self, seen: Mapping[UUID, int]) -> None:
         """Note generations whose tokens were seen in use, where they are still the newest."""
         ...
-
-
-class EndedSessions:
-    """The sessions that ended within one access-token lifetime, in this process's memory.
-
-    All that could still be presented, and no more: asking costs no database read, and the size
-    is bounded by the sessions that end within that time.
-    """
-
-    def __init__(self, clock: Clock, keep: timedelta) -> None:
-        self._clock = clock
-        self._keep = keep
-        self._ended: dict[UUID, datetime] = {}
-
-    def __contains__(self, session_id: UUID) -> bool:
-        return session_id in self._ended
-
-    def __len__(self) -> int:
-        return len(self._ended)
-
-    @property
-    def horizon(self) -> datetime:
-        """Sessions that ended before this have no living access token left."""
-        return self._clock.now() - self._keep
-
-    def add(self, session_id: UUID, at: datetime) -> None:
-        """Refuse this session's access tokens from now on."""
-        self._ended[session_id] = at
-
-    def forget_old(self) -> None:
-        """Drop what can no longer be presented."""
-        horizon = self.horizon
-        for session_id in [each for each, at in self._ended.items() if at < horizon]:
-            del self._ended[session_id]
-
-
-class Confirmations:
-    """Generations whose access token reached a protected field, waiting to be written.
-
-    `seen` is on the request's path and touches memory only; a background task writes. Lost in a
-    crash, nothing breaks: an unconfirmed generation only makes replays be answered kindly.
-    """
-
-    BOUND: Final = 65_536
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[UUID, int] = OrderedDict()
-        self._pending: dict[UUID, int] = {}
-
-    def seen(self, session_id: UUID, generation: int) -> bool:
-        """Note a use; whether there is something new to write. Generation 0 has no predecessor
-        that could be replayed, so its use decides nothing."""
-        if generation == 0 or self._known.get(session_id, 0) >= generation:
-            return False
-        self._known[session_id] = generation
-        self._known.move_to_end(session_id)
-        if len(self._known) > self.BOUND:
-            self._known.popitem(last=False)
-        self._pending[session_id] = generation
-        return True
-
-    def take(self) -> dict[UUID, int]:
-        """What is to be written; the caller writes it or gives it back."""
-        taken, self._pending = self._pending, {}
-        return taken
-
-    def give_back(self, taken: Mapping[UUID, int]) -> None:
-        """What could not be written: it stays pending, unless something newer came."""
-        self._pending = {**taken, **self._pending}
 
 
 class Sessions:

@@ -1,17 +1,13 @@
 """What sessions plug in."""
 
 from gql_auth.features.audit.core import Audit
-from gql_auth.features.sessions.core import (
-    EndedSessions,
-    SessionLimits,
-    SessionNotFound,
-    Sessions,
-)
+from gql_auth.features.sessions.core import SessionLimits, SessionNotFound, Sessions
 from gql_auth.features.sessions.graph import (
     SessionMutation,
     SessionNotFoundType,
     SessionQuery,
 )
+from gql_auth.features.sessions.memory import EndedSessions
 from gql_auth.features.sessions.store import SqlSessions
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.kernel.clock import Clock

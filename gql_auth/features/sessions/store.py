@@ -9,7 +9,8 @@ from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select, update
 
-from gql_auth.features.sessions.core import EndReason, Session
+from gql_auth.features.sessions.core import EndReason
+from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.kernel.caller import Client
 from gql_auth.storage.types import new_id

@@ -17,9 +17,9 @@ from gql_auth.features.sessions.core import (
     EndReason,
     RefreshRejected,
     Rejection,
-    Session,
     Sessions,
 )
+from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.tokens.core import (
     RESERVED_CLAIMS,
     AccessToken,
@@ -140,6 +140,7 @@ class SignIn:
             await unit.get(Audit).record(Tag.USER_CREATED, user_id=created.id)
             if roles:
                 await users.set_roles(created.id, roles)
+                created = await users.get(created.id) or created
         return created
 
     async def _prepare_account(

@@ -7,12 +7,15 @@ from gql_auth.features.signin.graph import (
     RefreshTokenRejectedType,
     SignInMutation,
 )
+from gql_auth.kernel.errors import InvalidInput
 from gql_auth.kernel.feature import Feature
+from gql_auth.serving.refusals import InvalidInputType
 
 feature = Feature(
     name="signin",
     mutations=(SignInMutation,),
     refusals={
+        InvalidInput: InvalidInputType,
         InvalidCredentials: InvalidCredentialsType,
         RefreshRejected: RefreshTokenRejectedType,
     },
