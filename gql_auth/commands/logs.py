@@ -19,7 +19,7 @@ _REDACTIONS: Final = (
     (re.compile(r"eyJ[\w-]*(?:\.[\w-]*){0,2}"), "[token]"),  # one that was cut, too
     (re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]*"), "[hash]"),
     (re.compile(r"(postgres(?:ql)?(?:\+\w{1,20})?://)[^\s@]{0,500}@"), r"\1[credentials]@"),
-    (re.compile(r"[^\s@<>\"'(),:;=]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "[e-mail]"),
+    (re.compile(r"[^\s@<>\"'()\[\],:;=]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "[e-mail]"),
 )
 _LINE: Final = 8_000  # characters
 

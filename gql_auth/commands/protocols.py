@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
+from gql_auth.serving import http
 from gql_auth.serving.headers import headers_of
 
 _log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Protocol(HttpToolsProtocol):
             self._head += len(data)
             if self._head > HEAD_BYTES:
                 _log.warning("a request's head is too large")
-                self._refuse(431)
+                self._refuse(431, f"The headers are larger than {HEAD_BYTES} bytes")
                 return
         super().data_received(data)
 
@@ -53,15 +54,17 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         super().on_headers_complete()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the status says as much
+    def send_400_response(self, msg: str) -> None:
         """Answer a malformed request, which no application ever sees."""
-        self._refuse(400)
+        self._refuse(400, msg)
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, message: str) -> None:
+        body = http.encode(http.BadRequest(status, message).body)
         answer = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
         answer += [f"{name}: {value}" for name, value in _headers(self.config).items()]
-        answer += [f"Date: {formatdate(usegmt=True)}", "Content-Length: 0", "Connection: close"]
-        self.transport.write("\r\n".join([*answer, "", ""]).encode())
+        answer += [f"Date: {formatdate(usegmt=True)}", f"Content-Type: {http.JSON}"]
+        answer += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
+        self.transport.write("\r\n".join(answer).encode() + body)
         self.transport.close()
 
 

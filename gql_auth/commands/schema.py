@@ -5,6 +5,8 @@ import typer
 from gql_auth.app import build_schema
 from gql_auth.commands.running import explained, load_settings, out
 from gql_auth.storage import migrate as migrations
+from gql_auth.storage.engine import sqlite_path
+from gql_auth.system import prepare
 
 
 def schema() -> None:
@@ -16,10 +18,12 @@ def migrate() -> None:
     """Bring the database's schema up to date. Safe to run again and from several places."""
     with explained():
         settings = load_settings()
+        path = sqlite_path(settings)
+        before = None if path and not path.exists() else migrations.current(settings)
         if settings.embedded:
-            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        before = migrations.current(settings)
-        migrations.migrate(settings)
+            prepare(settings)  # folder and file with the modes that the server gives them
+        else:
+            migrations.migrate(settings)
         after = migrations.current(settings)
     if before == after:
         out.print(f"The database is up to date ({after}).")

@@ -5,6 +5,8 @@ import multiprocessing.process
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
 from typing import Annotated
@@ -47,29 +49,31 @@ def serve(
     """Serve GraphQL at /graphql. Everything else comes from GQL_AUTH_* variables."""
     with explained():
         asked = Settings.from_environment(host=host, port=port, workers=workers)
-        listening = _bind(asked)
-        # The default PUBLIC_URL holds the port that is really served.
-        settings = load_settings(host=host, port=listening.getsockname()[1], workers=workers)
-        logs.configure(settings)
-        prepare(settings)
-        asyncio.run(_check(settings))
-    _greet(settings)
-    _run(settings, listening)
+    with _listening(asked) as listening:
+        with explained():
+            # The default PUBLIC_URL holds the port that is really served.
+            settings = load_settings(host=host, port=listening.getsockname()[1], workers=workers)
+            logs.configure(settings)
+            prepare(settings)
+            asyncio.run(_check(settings))
+        _greet(settings)
+        _run(settings, listening)
 
 
-def _bind(settings: Settings) -> socket.socket:
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
     """Listen before anything is made, so that a taken port changes nothing."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.host, settings.port))
-        listening.listen(BACKLOG)  # two that are bound could still meet here
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        fail(f"Cannot listen on {where}: {error.strerror}. Choose another --port.", NOT_READY)
-    listening.set_inheritable(True)
-    return listening
+    with socket.socket(family) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((settings.host, settings.port))
+            listening.listen(BACKLOG)  # two that are bound to one port could still meet here
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            fail(f"Cannot listen on {where}: {error.strerror}. Choose another --port.", NOT_READY)
+        listening.set_inheritable(True)
+        yield listening
 
 
 async def _check(settings: Settings) -> None:

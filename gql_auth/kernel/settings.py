@@ -230,7 +230,8 @@ def declared() -> dict[str, dataclasses.Field[Any]]:
 
 
 def _problem(name: str, value: object, why: str) -> str:
-    shown = "" if name in {"secret", "database_url"} else f" {str(value)[:80]!r}"
+    text = parsing.spell(value) if isinstance(value, timedelta) else str(value)
+    shown = "" if name in {"secret", "database_url"} else f" {text[:80]!r}"
     example = cast(str, declared()[name].metadata["example"])
     return f"{PREFIX}{name.upper()}{shown} {why}. Example: {PREFIX}{name.upper()}={example}"
 
@@ -259,8 +260,13 @@ def _judge(settings: Settings) -> tuple[list[str], list[str]]:
         value = getattr(settings, name)
         number = value.total_seconds() if isinstance(value, timedelta) else value
         if not low <= number <= high:
-            unit = " seconds" if isinstance(value, timedelta) else ""
-            problems.append(_problem(name, value, f"is not between {low:g} and {high:g}{unit}"))
+            ends = [
+                parsing.spell(timedelta(seconds=end))
+                if isinstance(value, timedelta)
+                else f"{end:g}"
+                for end in (low, high)
+            ]
+            problems.append(_problem(name, value, f"is not between {ends[0]} and {ends[1]}"))
     if settings.refresh_token_ttl < settings.access_token_ttl:
         problems.append(
             _problem("refresh_token_ttl", settings.refresh_token_ttl,
@@ -322,7 +328,11 @@ def _judge_secret(settings: Settings) -> list[str]:
         if settings.embedded:
             return []
         return [_problem("secret", "", "is required with PostgreSQL: every replica needs the same")]
-    if len(secret.encode()) < SECRET_BYTES:
+    try:
+        size = len(secret.encode())
+    except UnicodeEncodeError:  # bytes in the environment that are no text
+        return [_problem("secret", "", "is not text in UTF-8")]
+    if size < SECRET_BYTES:
         return [_problem("secret", "", "is shorter than 32 characters")]
     if len(set(secret)) < 12 or any(word in secret.lower() for word in _EXAMPLE_WORDS):  # noqa: PLR2004
         return [_problem("secret", "", "looks like an example or a pattern, not like randomness")]

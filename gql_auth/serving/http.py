@@ -209,8 +209,8 @@ def read_message(data: str | bytes) -> dict[str, Any]:
 def status_of(result: Mapping[str, Any], media_type: str) -> int:
     """The HTTP status of a GraphQL answer.
 
-    A cross-site refusal and an outage show in the status whatever the media type: proxies and
-    browsers act on them. All else follows GraphQL over HTTP: 200 with `application/json`.
+    A cross-site refusal shows in the status whatever the media type. All else follows GraphQL
+    over HTTP: 200 with `application/json`.
     """
     failures = result.get("errors") or []
     codes = {failure["extensions"].get("code") for failure in failures}

@@ -7,7 +7,7 @@ does not wait for it.
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -78,7 +78,7 @@ def current(settings: Settings) -> str | None:
 
 
 def migrate(settings: Settings) -> None:
-    """Run what is missing, in one transaction where the database can.
+    """Run what is missing, in one transaction.
 
     Raises:
         SchemaOutdated: a newer release made the schema.
@@ -90,6 +90,11 @@ def migrate(settings: Settings) -> None:
         raise SchemaOutdated(found)
     config = _config()
     engine = _engine(settings)
+    if settings.embedded:
+        # Left to itself the driver commits each statement that changes the schema: a start that
+        # is killed half-way would leave tables that the next one trips over.
+        event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
+        event.listen(engine, "begin", lambda opened: opened.exec_driver_sql("BEGIN IMMEDIATE"))
     try:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":

@@ -128,9 +128,10 @@ async def test_a_rotation(
 async def test_rotating_too_early(start: Start, clock: SettableClock) -> None:
     """A second rotation is refused until verifiers have surely seen the key it would use."""
     system = await start()
+    clock.forward(seconds=1)
     await rotate(system)  # both first keys were published together
     clock.forward(seconds=299.999)
-    with pytest.raises(KeyRefused, match="published 299 s ago.*--force"):
+    with pytest.raises(KeyRefused, match=r"published 299 s ago.*--force"):
         await rotate(system)
     assert sorted((await states(system)).values()) == ["current", "next", "previous"]
     clock.forward(seconds=0.001)
@@ -157,7 +158,7 @@ async def test_retiring_a_key(
     operator = await start()
     await rotate(operator)
     clock.forward(seconds=899.999)
-    with pytest.raises(KeyRefused, match="live until 2026-01-02 03:19:05 UTC.*--force"):
+    with pytest.raises(KeyRefused, match=r"live until 2026-01-02 03:19:05 UTC.*--force"):
         await retire(operator, old)
     assert old in await published(client)
     clock.forward(seconds=0.001)
@@ -333,7 +334,7 @@ asyncio.run(main())
 
 
 async def test_processes_that_start_at_once(settings: Settings, start: Start) -> None:
-    """Processes that start together on an empty database make one pair of keys."""
+    """Two processes that start together on an empty database make one pair of keys."""
     environment = {
         **os.environ,
         "GQL_AUTH_DATA_DIR": str(settings.data_dir),
@@ -342,14 +343,14 @@ async def test_processes_that_start_at_once(settings: Settings, start: Start) ->
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     processes = [
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: ASYNC220 - nothing else runs on this loop
             [sys.executable, "-c", PROCESS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
-        for _ in range(3)
+        for _ in range(2)
     ]
     try:
         for process in processes:
@@ -364,7 +365,7 @@ async def test_processes_that_start_at_once(settings: Settings, start: Start) ->
         for process in processes:
             process.kill()
             process.communicate()
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0]
     assert len(found) == 1
     system = await start()
     assert json.loads(found.pop()) == system.jwks

@@ -94,17 +94,22 @@ class SqlSessions:
         self, user_id: UUID, at: datetime, reason: EndReason, keep: UUID | None
     ) -> list[UUID]:
         """End the live sessions of an account but `keep`."""
-        statement = update(SessionRow).where(
+        alive = select(SessionRow.id).where(
             col(SessionRow.user_id) == user_id,
             col(SessionRow.revoked_at).is_(None),
             col(SessionRow.expires_at) > at,
         )
         if keep is not None:
-            statement = statement.where(col(SessionRow.id) != keep)
-        ended = await self._connection.execute(
-            statement.values(revoked_at=at, end_reason=reason.value).returning(col(SessionRow.id))
+            alive = alive.where(col(SessionRow.id) != keep)
+        # Locked in order of id, as `confirm` does: two that end the same rows cannot deadlock.
+        held = await self._connection.execute(alive.order_by(col(SessionRow.id)).with_for_update())
+        ended = list(held.scalars().all())
+        await self._connection.execute(
+            update(SessionRow)
+            .where(col(SessionRow.id).in_(ended))
+            .values(revoked_at=at, end_reason=reason.value)
         )
-        return list(ended.scalars().all())
+        return ended
 
     async def of_user(self, user_id: UUID, alive_at: datetime | None) -> list[Session]:
         """Sessions newest first."""
