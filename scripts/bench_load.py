@@ -140,8 +140,12 @@ class _Connection(asyncio.Protocol):
     def _send_when_due(self, request: bytes) -> None:
         wait = self._due - time.perf_counter()
         if wait > 0:
-            asyncio.get_running_loop().call_later(wait, self._transport.write, request)
+            asyncio.get_running_loop().call_later(wait, self._write, request)
         else:
+            self._write(request)
+
+    def _write(self, request: bytes) -> None:
+        if not self.ended.done():  # the server may have hung up meanwhile
             self._transport.write(request)
 
     def _end(self, wrong: WrongAnswer | None = None) -> None:

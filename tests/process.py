@@ -161,16 +161,20 @@ class Server:
         """Come back as soon as it serves."""
 
         def look() -> bool:
-            assert self.process.poll() is None, f"it ended: {self.out}{self.err}"
+            assert self.process.poll() is None, "it ended"
             self.url = self.url or self.printed_url()
             if not self.url:
                 return False
             try:
-                return httpx.get(f"{self.url}/readyz").status_code == 200
+                return http.get(f"{self.url}/readyz").status_code == 200
             except httpx.TransportError:
                 return False
 
-        until(look, "the server is ready")
+        with httpx.Client() as http:
+            try:
+                until(look, "the server is ready")
+            except AssertionError as error:
+                raise AssertionError(f"{error}; it said: {self.out}{self.err}") from None
 
     def stop(self) -> int:
         """End it as an operator does; its exit code."""

@@ -438,6 +438,19 @@ def test_a_database_that_may_not_be_written(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_a_wrong_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody said where the data is and it is not here, no second database is made."""
+    monkeypatch.chdir(tmp_path)
+    ended = invoke("users", "create", "ada@example.com", "--password-stdin", stdin=PASSWORD)
+    assert ended.exit_code == 3
+    assert f"There is no database in {tmp_path / 'data'}" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert invoke("migrate").exit_code == 0
+    ended = invoke("users", "create", "ada@example.com", "--password-stdin", stdin=PASSWORD)
+    assert ended.exit_code == 0
+    assert (tmp_path / "data" / "secret").exists()
+
+
 # -- the doctor ------------------------------------------------------------------------------
 
 

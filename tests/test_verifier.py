@@ -635,7 +635,7 @@ def drip(issuer: Issuer) -> Answer:
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.end_headers()
-        for _ in range(40):
+        for _ in range(200):
             request.wfile.write(b" ")
             time.sleep(0.05)
         request.wfile.write(good(issuer))
@@ -753,6 +753,26 @@ def test_hostile_answers(
     assert knowing.verify(issuer.token()).roles == ("admin",)
     assert time.monotonic() - began < 2
     assert set(server.requests) == {JWKS}, "a redirect was followed"
+
+
+async def test_a_fetch_that_drips_is_given_up(
+    issuer: Issuer, verifier_of: Callable[..., Verifier], server: KeyServer, seconds: Seconds
+) -> None:
+    """An answer that never ends does not keep the next fetch from beginning."""
+    server.answer = drip(issuer)
+    verifier = verifier_of(server.url, timeout=timedelta(seconds=0.5))
+    with pytest.raises(Unavailable):
+        verifier.verify(issuer.token())
+    server.serve(issuer.jwks)
+
+    async def accepted() -> bool:
+        seconds.forward(1)
+        try:
+            return bool(await verifier.verify_async(issuer.token()))
+        except Unavailable:
+            return False
+
+    assert await within(5, accepted)
 
 
 def test_as_much_as_is_read(

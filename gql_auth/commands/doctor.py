@@ -84,7 +84,7 @@ def _secret(settings: Settings) -> Iterator[Finding]:
         mode = stat.S_IMODE(path.stat().st_mode)
         kept_secret(settings)
     except FileNotFoundError:
-        yield Finding("secret", "ok", f"none yet; the first start makes {path}")
+        yield Finding("secret", "ok", f"none yet; the first start makes {path.absolute()}")
     except OSError as error:
         yield Finding("secret", "problem", f"{error.strerror}: {path}. It must be readable by the "
                       "user that the server runs as")  # fmt: skip

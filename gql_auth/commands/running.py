@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 
 from gql_auth.features.keys.core import SecretMismatch
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable
-from gql_auth.kernel.settings import Settings, SettingsError
+from gql_auth.kernel.settings import Settings, SettingsError, declared
+from gql_auth.storage.engine import sqlite_path
 from gql_auth.storage.migrate import SchemaOutdated
 from gql_auth.system import System, prepare
 
@@ -88,6 +89,7 @@ def with_system(act: Callable[[System], Awaitable[T]]) -> T:
     """Run `act` with a system on the configured database, or end with what is wrong."""
     with explained():
         settings = load_settings()
+        _require_known_place(settings)
         prepare(settings)
 
         async def run() -> T:
@@ -95,6 +97,19 @@ def with_system(act: Callable[[System], Awaitable[T]]) -> T:
                 return await act(system)
 
         return asyncio.run(run())
+
+
+def _require_known_place(settings: Settings) -> None:
+    """Come back unless the default data folder is meant and not here: in a wrong folder an
+    operator would make a second database and a second secret without noticing."""
+    path = sqlite_path(settings)
+    default = declared()["data_dir"].default
+    if path and settings.data_dir == default and not path.exists():
+        fail(
+            f"There is no database in {path.parent}. Run this where the server's data folder is, "
+            "or set GQL_AUTH_DATA_DIR; `gql-auth serve` and `gql-auth migrate` make one.",
+            NOT_READY,
+        )
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool, title: str) -> None:

@@ -27,6 +27,9 @@ from gql_auth.storage.engine import sqlite_path
 from gql_auth.system import System, prepare, secret_path
 
 GRACE = 10  # seconds that requests in flight get at shutdown
+# Seconds after which a worker that says nothing is replaced. Importing is part of that silence: with
+# uvicorn's own 5 s no worker ever comes up on a machine that needs longer.
+PATIENCE = 60
 BACKLOG = 2048  # connections that may wait to be accepted
 
 _FIRST_QUERY = """\
@@ -136,6 +139,7 @@ def _run(settings: Settings, listening: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,  # nobody's X-Forwarded-For is believed
         timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=PATIENCE,
         workers=settings.workers,
     )
     if settings.workers > 1:

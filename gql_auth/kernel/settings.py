@@ -147,7 +147,9 @@ class Settings:
             self, name, value
         )
         if not self.public_url:
-            set_once("public_url", f"http://localhost:{self.port}")
+            low, high = _RANGES["port"]  # a wrong port is one problem, not two
+            port = self.port if low <= self.port <= high else 8000
+            set_once("public_url", f"http://localhost:{port}")
         set_once("issuer", self.issuer or self.public_url)
         set_once("audience", self.audience or self.public_url)
         problems, notes = _judge(self)
@@ -218,10 +220,15 @@ class Settings:
                 values[name] = declared()[name].metadata["parse"](text)
             except ValueError as error:
                 problems.append(_problem(name, text, str(error)))
-        if problems:
-            raise SettingsError(problems)
         values |= {name: value for name, value in chosen.items() if value is not None}
-        return cls(**values, warnings=tuple(warnings))
+        try:
+            made = cls(**values, warnings=tuple(warnings))
+        except SettingsError as error:
+            problems += error.problems
+        if problems:
+            # A misspelt name may be what the problems come from, so it is told with them.
+            raise SettingsError(problems + warnings)
+        return made
 
 
 def declared() -> dict[str, dataclasses.Field[Any]]:
@@ -229,11 +236,13 @@ def declared() -> dict[str, dataclasses.Field[Any]]:
     return {each.name: each for each in dataclasses.fields(Settings) if "doc" in each.metadata}
 
 
-def _problem(name: str, value: object, why: str) -> str:
+def _problem(name: str, value: object, why: str, *, mend: str | None = None) -> str:
+    """One problem; `mend` is the setting whose example helps, where it is another one."""
     text = parsing.spell(value) if isinstance(value, timedelta) else str(value)
     shown = "" if name in {"secret", "database_url"} else f" {text[:80]!r}"
-    example = cast(str, declared()[name].metadata["example"])
-    return f"{PREFIX}{name.upper()}{shown} {why}. Example: {PREFIX}{name.upper()}={example}"
+    mend = mend or name
+    example = cast(str, declared()[mend].metadata["example"])
+    return f"{PREFIX}{name.upper()}{shown} {why}. Example: {PREFIX}{mend.upper()}={example}"
 
 
 _RANGES: Final[dict[str, tuple[float, float]]] = {
@@ -304,10 +313,12 @@ def _judge_reach(settings: Settings) -> list[str]:
         elif not parsing.is_loopback(settings.host):
             problems.append(_problem("host", settings.host, "is not loopback, and over plain http "
                                      "the server serves loopback only: set GQL_AUTH_PUBLIC_URL to "
-                                     "the https address that browsers use"))  # fmt: skip
+                                     "the https address that browsers use",
+                                     mend="public_url"))  # fmt: skip
         if settings.cookie_same_site == "none":
             problems.append(_problem("cookie_same_site", "none",
-                                     "needs an https GQL_AUTH_PUBLIC_URL"))  # fmt: skip
+                                     "needs an https GQL_AUTH_PUBLIC_URL",
+                                     mend="public_url"))  # fmt: skip
     problems += [
         _problem("allowed_origins", url, "is plain http and not loopback")
         for url in settings.allowed_origins

@@ -145,7 +145,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
     def _add_headers(
         response: Response, answer: dict[str, Any], context: RequestContext, status: int
     ) -> None:
-        if status in {401, 403}:
+        if status in {401, 403} and not http.is_cross_site(answer):
             response.headers["WWW-Authenticate"] = http.challenge(answer)
         waits = [
             failure["extensions"]["retryAfter"]
@@ -208,6 +208,8 @@ def _describe(
         note["codes"] = sorted(
             {str(e["extensions"].get("reason", e["extensions"]["code"])) for e in failures}
         )[:8]
+        if "CROSS_SITE_REQUEST" in note["codes"]:
+            note["origin"] = context.request.headers.get("origin", "")[:200]
     caller: Caller | None = context.known_caller
     if caller is not None:
         note["user_id"] = str(caller.user_id)

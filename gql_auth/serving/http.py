@@ -214,8 +214,7 @@ def status_of(result: Mapping[str, Any], media_type: str) -> int:
     """
     failures = result.get("errors") or []
     codes = {failure["extensions"].get("code") for failure in failures}
-    reasons = {failure["extensions"].get("reason") for failure in failures}
-    if "CROSS_SITE_REQUEST" in reasons:
+    if is_cross_site(result):
         return 403
     if not failures or media_type == JSON or not _nothing_served(result):
         return 200
@@ -229,6 +228,14 @@ def status_of(result: Mapping[str, Any], media_type: str) -> int:
     if "data" not in result:
         return 400
     return 200
+
+
+def is_cross_site(result: Mapping[str, Any]) -> bool:
+    """Whether another site's page was turned away; no other token would help it."""
+    return any(
+        failure["extensions"].get("reason") == "CROSS_SITE_REQUEST"
+        for failure in result.get("errors") or ()
+    )
 
 
 def _nothing_served(result: Mapping[str, Any]) -> bool:

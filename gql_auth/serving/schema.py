@@ -80,9 +80,22 @@ class CachedDocuments(SchemaExtension):
         context = self.execution_context
         if self._hit:
             context.pre_execution_errors = []
+        if _is_ambiguous(context):
+            problem = "The document holds several operations: say which by `operationName`"
+            context.pre_execution_errors = [GraphQLError(problem)]
         yield
         if not self._hit and not context.pre_execution_errors and context.graphql_document:
             self._cache.put(context.query or "", context.graphql_document)
+
+
+def _is_ambiguous(context: ExecutionContext) -> bool:
+    """Whether which operation is meant would be a guess; Strawberry takes the first, the
+    specification (6.1, GetOperation) none."""
+    document = context.graphql_document
+    if document is None or context._provided_operation_name is not None:  # noqa: SLF001
+        return False
+    kinds = [each.kind for each in document.definitions]
+    return kinds.count("operation_definition") > 1
 
 
 class AuthSchema(strawberry.Schema):

@@ -49,7 +49,10 @@ class Server:
                 for name, _, value in (each.partition(":") for each in lines)
             }
             while len(body) < int(headers.get("content-length", 0)):
-                body += line.recv(65_536)
+                piece = line.recv(65_536)
+                if not piece:  # the answer to HEAD has a length and no body
+                    break
+                body += piece
         return int(first.split()[1]) if first else 0, headers, body
 
     @property

@@ -95,12 +95,15 @@ WRONG: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("name", "value", "why"), WRONG)
 def test_a_wrong_value_is_explained(name: str, value: str, why: str) -> None:
-    """The message names the variable, the problem and an example, and never a secret."""
+    """The message names the variable, the problem and an example, and never a secret; where the
+    mend is another variable, the example is that one's."""
     (problem,) = problems(**{name: value})
-    example = declared()[name.lower()].metadata["example"]
+    mend = "PUBLIC_URL" if "not loopback" in why or "https GQL_AUTH" in why else name
+    mend = name if name == "ALLOWED_ORIGINS" else mend
+    example = declared()[mend.lower()].metadata["example"]
     assert problem.startswith(PREFIX + name)
     assert why in problem
-    assert problem.endswith(f"Example: {PREFIX}{name}={example}")
+    assert problem.endswith(f"Example: {PREFIX}{mend}={example}")
     assert (repr(value[:80]) in problem) == (name not in {"SECRET", "DATABASE_URL"})
 
 
@@ -307,3 +310,15 @@ def test_every_setting_is_documented_and_has_an_example_that_is_accepted() -> No
             field.metadata["parse"](field.metadata["example"])
             more = {"SECRET": SECRET} if name == "database_url" else {}
             settings(**{name.upper(): field.metadata["example"]}, **more)
+
+
+def test_all_problems_at_once() -> None:
+    """What cannot be read, what is out of range and what is misspelt are told together, and a
+    wrong port makes no second problem of the URL that is derived from it."""
+    told = problems(ACCESS_TOKEN_TTL="2y", PORT="99999", PUBLC_URL="x", BCRYPT_COST="4")
+    assert [line.split()[0].removeprefix(PREFIX) for line in told] == [
+        "ACCESS_TOKEN_TTL",
+        "PORT",
+        "BCRYPT_COST",
+        "PUBLC_URL",
+    ]

@@ -129,9 +129,13 @@ async def test_get_runs_queries(http: httpx.AsyncClient) -> None:
 
 async def test_a_document_of_several_operations_wants_a_name(http: httpx.AsyncClient) -> None:
     """Which of several operations is meant is never guessed (GraphQL, section 6.1)."""
-    answer = await ask(http, "query A { a: __typename } query B { b: __typename }")
-    assert answer.status_code == 400
-    assert "operationName" in answer.json()["errors"][0]["message"]
+    several = "query A { a: __typename } mutation B { logout { sessionEnded } }"
+    for _ in range(2):
+        answer = await ask(http, several, None, {"Accept": GRAPHQL_RESPONSE})
+        assert answer.status_code == 400
+        assert "operationName" in answer.json()["errors"][0]["message"]
+        named = {"query": several, "operationName": "A"}
+        assert (await http.post("/graphql", json=named)).json() == {"data": {"a": "Query"}}
 
 
 async def test_a_cached_document_is_judged_anew(http: httpx.AsyncClient) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select, update
@@ -12,6 +13,10 @@ from sqlmodel import col, insert, select, update
 from gql_auth.features.users.core import EmailTaken, Profile, User, UsernameTaken, comparable
 from gql_auth.features.users.tables import UserRow
 from gql_auth.storage.types import new_id
+
+# Built once: making a statement costs more than SQLite's answer to it, and `me` asks each time.
+_BY_ID: Final = select(UserRow).where(col(UserRow.id) == bindparam("wanted"))
+_HELD: Final = _BY_ID.with_for_update(read=True)
 
 
 class SqlUsers:
@@ -45,8 +50,9 @@ class SqlUsers:
 
     async def get(self, user_id: UUID, *, hold: bool = False) -> User | None:
         """By id."""
-        query = select(UserRow).where(col(UserRow.id) == user_id)
-        return await self._one(query.with_for_update(read=True) if hold else query)
+        row = await self._connection.execute(_HELD if hold else _BY_ID, {"wanted": user_id})
+        found = row.one_or_none()
+        return None if found is None else _user(found)
 
     async def by_email(self, key: str) -> User | None:
         """By comparable address."""
