@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +20,7 @@ from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import Refused, Unavailable
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.endpoint import GraphQLEndpoint
-from gql_auth.serving.headers import SecureHeaders
+from gql_auth.serving.headers import Cors, SecureHeaders
 from gql_auth.serving.refusals import RefusalHandler
 from gql_auth.serving.schema import AuthSchema, document_cache_extension, merge
 from gql_auth.system import System, prepare
@@ -218,7 +217,7 @@ class GraphQLAuth:
 
         graphql: ASGIApp = GraphQLEndpoint(schema, make_context, lambda: self.system)
         if self.settings.allowed_origins:
-            graphql = CORSMiddleware(
+            graphql = Cors(
                 graphql,
                 allow_origins=list(self.settings.allowed_origins),
                 allow_methods=["GET", "POST"],

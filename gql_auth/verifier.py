@@ -8,11 +8,13 @@ that ended is taken until it expires, so the access tokens' life is the bound.
 import asyncio
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
+from contextlib import suppress
 from datetime import timedelta
 from http.client import HTTPConnection, HTTPSConnection
 from ssl import create_default_context
@@ -342,6 +344,11 @@ def _get(url: str, timeout: float) -> bytes:
         if parts.scheme == "https"
         else HTTPConnection(host, parts.port, timeout=timeout)
     )
+    # Each read has the timeout; a head that comes byte by byte would never meet it.
+    connection.connect()
+    end = threading.Timer(deadline - time.monotonic(), _hang_up, (connection.sock,))
+    end.daemon = True
+    end.start()
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {
@@ -364,4 +371,11 @@ def _get(url: str, timeout: float) -> bytes:
             raise ValueError("cut short")
         return bytes(body)
     finally:
+        end.cancel()
         connection.close()
+
+
+def _hang_up(line: socket.socket) -> None:
+    """End a connection that another thread reads from."""
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)

@@ -46,6 +46,7 @@ T = TypeVar("T")
 
 MAX_AGE = timedelta(days=12)
 WINDOW = timedelta(seconds=10)
+A_SECOND = timedelta(seconds=1)
 LIFE = timedelta(days=7)
 ACCESS_LIFE = timedelta(minutes=15)
 LOGOUT = "mutation { logout { sessionEnded } }"
@@ -68,6 +69,7 @@ class World:
     def __init__(self, settings: Settings) -> None:
         self.settings = replace(settings, session_max_age=MAX_AGE)
         self.clock = SettableClock()
+        self.ahead = timedelta(0)
         self.systems: list[System] = []
         self.https: list[httpx.AsyncClient] = []
         self.names = count()
@@ -78,8 +80,8 @@ class World:
         return self._runner.run(act)
 
     async def start(self) -> None:
-        for _ in range(2):
-            auth = GraphQLAuth(self.settings, clock=self.clock)
+        for number in range(2):
+            auth = GraphQLAuth(self.settings, clock=ReplicaClock(self, number))
             system = await self._stack.enter_async_context(auth.running())
             # The machine itself says when confirmations are written and revocations learned.
             for task in system._tasks:
@@ -89,6 +91,17 @@ class World:
             )
             self.systems.append(system)
             self.https.append(await self._stack.enter_async_context(http))
+
+    @contextmanager
+    def clocks_apart(self) -> Iterator[None]:
+        """Meanwhile the second replica's clock is a second ahead: what two replicas make of one
+        moment then differs, so that a generation made twice shows."""
+        self.ahead = A_SECOND
+        try:
+            yield
+        finally:
+            self.ahead = timedelta(0)
+            self.clock.forward(seconds=1)
 
     async def stop(self) -> None:
         await self._stack.aclose()
@@ -111,6 +124,17 @@ class World:
                 yield self
             finally:
                 self.run(self.stop())
+
+
+class ReplicaClock:
+    """The clock of one replica: the world's, or for the second one a little ahead of it."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self._world = world
+        self._number = number
+
+    def now(self) -> datetime:
+        return self._world.clock.now() + self._number * self._world.ahead
 
 
 def generation_in(token: str) -> int:
@@ -281,7 +305,11 @@ class RotationMachine(RuleBasedStateMachine):
         if verdict in {"ROTATED", "REPEATED"}:
             assert reasons == [None] * len(answers), f"{verdict}: {reasons}"
             if verdict == "ROTATED":
-                line.rotate(self.clock.now())
+                # By the clock of whichever replica won.
+                issued = _claims(str(answers[0].token))["iat"]
+                times = {self.clock.now(), self.clock.now() + self.world.ahead}
+                (at,) = [each for each in times if int(each.timestamp()) == issued]
+                line.rotate(at)
             assert {generation_in(str(answer.token)) for answer in answers} == {line.generation}
         elif verdict == "REUSED":
             # Of several at once one finds it out; the others may find the session ended already.
@@ -366,9 +394,15 @@ class RotationMachine(RuleBasedStateMachine):
             calls = [self._present(line, token, replica, browser.access) for _, replica in sent]
             return list(await asyncio.gather(*calls))
 
-        self._promises_browser(browser, line.verdict(token, self.clock.now()))
-        answers = self.world.run(act())
-        self._judge(line, token, answers)
+        now = self.clock.now()
+        self._promises_browser(browser, line.verdict(token, now))
+        if {line.verdict(token, now + ahead) for ahead in (A_SECOND, 0 * A_SECOND)} == {"ROTATED"}:
+            with self.world.clocks_apart():
+                answers = self.world.run(act())
+                self._judge(line, token, answers)
+        else:
+            answers = self.world.run(act())
+            self._judge(line, token, answers)
         shuffle(answers)
         self._deal(browser, answers, [fate for fate, _ in sent])
 
@@ -563,7 +597,8 @@ class RotationMachine(RuleBasedStateMachine):
             return list(await asyncio.gather(*calls))
 
         was_alive, generation = self._alive(line), line.generation
-        done = self.world.run(act())
+        with self.world.clocks_apart():
+            done = self.world.run(act())
         self.world.run(self.world.confirm())
         line.stolen = True
         self._follow(line)

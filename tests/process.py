@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -79,6 +80,18 @@ def run(
     )
 
 
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Interrupt a server that should have been refused: in this process nothing else ends it."""
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.alarm(STOP)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def invoke(*arguments: str, stdin: str | bytes = "", **settings: object) -> Result:
     """Run the command in this process, which is quicker; what it configures of logging goes."""
     root, ours = logging.getLogger(), logging.getLogger("gql_auth")
@@ -87,13 +100,14 @@ def invoke(*arguments: str, stdin: str | bytes = "", **settings: object) -> Resu
         name: None for name in os.environ if name.startswith("GQL_AUTH_")
     }
     try:
-        return CliRunner().invoke(
-            app,
-            list(arguments),
-            input=stdin,
-            env=others | environment(**settings),
-            catch_exceptions=False,
-        )
+        with _bounded() if arguments[:1] == ("serve",) else nullcontext():
+            return CliRunner().invoke(
+                app,
+                list(arguments),
+                input=stdin,
+                env=others | environment(**settings),
+                catch_exceptions=False,
+            )
     finally:
         root.handlers = handlers
         root.setLevel(levels[0])

@@ -18,11 +18,11 @@ from gql_auth.cli import app as command_line
 from gql_auth.commands import serve
 from gql_auth.kernel.settings import Settings
 from tests.live import serving
-from tests.support import SECRET
+from tests.support import PASSWORD, SECRET
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    {*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")},
+    {*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")},
     key=lambda page: page.relative_to(ROOT).as_posix(),
 )
 ADDRESS = "http://localhost:8000"
@@ -208,23 +208,22 @@ def test_the_operators_commands(sqlite_settings: Settings) -> None:
     page = (ROOT / "docs/quickstart.md").read_text(encoding="utf-8")
     block = next(each for each in re.findall(r"```console\n(.*?)```", page, re.DOTALL)
                  if "users list" in each)  # fmt: skip
-    commands = re.findall(r"^\$ gql-auth (.*)$", block, re.MULTILINE)
+    commands = re.findall(r"^\$ (?:printf '%s' '([^']+)' \| )?gql-auth (.*)$", block, re.MULTILINE)
     assert len(commands) == 12
+    assert block.count("$ ") == 13, "one line more, which lets the shell find the command"
     environment = {
         "GQL_AUTH_DATA_DIR": str(sqlite_settings.data_dir),
         "GQL_AUTH_SECRET": SECRET,
         "GQL_AUTH_BCRYPT_COST": "10",
     }
 
-    def run(line: str) -> None:
-        done = CliRunner().invoke(
-            command_line, shlex.split(line), env=environment, input="correct horse battery\n"
-        )
+    def run(line: str, piped: str = "") -> None:
+        done = CliRunner().invoke(command_line, shlex.split(line), env=environment, input=piped)
         assert done.exit_code == 0, f"gql-auth {line}: {done.output}"
 
-    run("users create ada@example.com --username ada --password-stdin")
-    for line in commands:
-        run(line)
+    run("users create grace@example.com --username grace --password-stdin", PASSWORD)
+    for piped, line in commands:
+        run(line, piped)
 
 
 def test_a_new_database_has_no_accounts(sqlite_settings: Settings) -> None:

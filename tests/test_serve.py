@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
+from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands.protocols import HEAD_BYTES
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.headers import HSTS, SECURITY_HEADERS
@@ -54,7 +57,7 @@ def assert_secured(answer: bytes, *, https: bool = False) -> None:
 
 
 async def test_the_first_start_and_the_second(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """The first start makes all that is needed and says how to go on; the second finds it."""
     data = tmp_path / "deep" / "data"
@@ -96,7 +99,7 @@ async def test_the_first_start_and_the_second(
     began = time.monotonic()
     with serving(data_dir=data, port=port, acces_token_ttl="1h") as server:
         seconds = time.monotonic() - began
-        record_property("second start, seconds", round(seconds, 2))
+        record_testsuite_property("second start, seconds", round(seconds, 2))
         assert server.url == f"http://localhost:{port}"
         assert kids(server) == published
         async with server.client() as client:
@@ -287,6 +290,45 @@ async def _end_with_a_request_in_flight(server: Server) -> None:
     assert b'{"data":{"__typename":"Query"}}' in answer
     assert server.process.wait(20) == -signal.SIGTERM
     assert "Traceback" not in server.err
+
+
+async def test_a_refused_handshake_in_any_server(sqlite_settings: Settings) -> None:
+    """The application itself answers a handshake that it refuses, so that the headers are there
+    in a host's server too: 403 for another site's page, 503 before it has started."""
+    auth = GraphQLAuth(sqlite_settings)
+    app = create_app(auth)
+    foreign = await _refused_handshake(app, b"https://evil.example")
+    assert foreign["status"] == 503
+    async with auth.running():
+        foreign = await _refused_handshake(app, b"https://evil.example")
+        assert foreign["status"] == 403
+    headers = {name.decode(): value.decode() for name, value in foreign["headers"]}
+    assert headers.items() >= {(name.lower(), value) for name, value in SECURITY_HEADERS.items()}
+
+
+async def _refused_handshake(app: ASGIApp, origin: bytes) -> Any:
+    """How the answer to a handshake begins, from a server that can pass on such an answer."""
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {
+        "type": "websocket",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"origin", origin)],
+        "subprotocols": ["graphql-transport-ws"],
+        "extensions": {"websocket.http.response": {}},
+    }
+    await app(scope, receive, send)
+    start, body = said
+    assert start["type"] == "websocket.http.response.start"
+    assert body == {"type": "websocket.http.response.body", "body": b""}
+    return start
 
 
 # -- what it refuses -------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """uvicorn's protocols, tightened: what is malformed never reaches the application, and is
 answered as carefully as what does."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -9,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Response
 from websockets.server import ServerProtocol
@@ -20,6 +21,8 @@ from gql_auth.serving.headers import headers_of
 _log = logging.getLogger(__name__)
 
 HEAD_BYTES: Final = 65_536  # of a request line and headers, give or take what one read brings
+HEAD_TIME: Final = 10.0  # seconds from the connection's or the head's first byte to its last
+_FRAMING: Final = 8  # bytes of chunked coding for each byte of body; one-byte chunks take 5
 
 
 def _headers(config: uvicorn.Config) -> dict[str, str]:
@@ -29,30 +32,82 @@ def _headers(config: uvicorn.Config) -> dict[str, str]:
 
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, with our headers also on the answer to what is no HTTP, and a
-    bound on what it keeps of a head that never ends."""
+    bound on the time and the memory that a message which never ends takes."""
 
     _in_head = False
     _head = 0  # bytes of it that came after the read it began in
+    _rest = 0  # bytes behind the head that are no body: framing, trailers
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give the first head its time."""
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more is awaited."""
+        self._forget_late()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived, or refuse a head that is too large."""
+        """Take what arrived; refuse what has grown too large."""
         if self._in_head:
             self._head += len(data)
-            if self._head > HEAD_BYTES:
-                _log.warning("a request's head is too large")
-                self._refuse(431, f"The headers are larger than {HEAD_BYTES} bytes")
-                return
+        else:
+            self._rest += len(data)
         super().data_received(data)
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            self._forget_late()
+            return
+        # Only now is it known how much of the read was body.
+        self._rest = max(self._rest, 0)
+        if self._in_head and self._head > HEAD_BYTES:
+            _log.warning("a request's head is too large")
+            self._refuse(431, f"The headers are larger than {HEAD_BYTES} bytes")
+        elif self._rest > HEAD_BYTES:
+            _log.warning("a request's trailers are too large")
+            self.transport.abort()  # an answer may be on its way already
+        else:
+            self._watch()
 
     def on_message_begin(self) -> None:
         """A head begins."""
-        self._in_head, self._head = True, 0
+        self._in_head, self._head, self._rest = True, 0, 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer is none (RFC 9110, section 6.5.1) and is dropped."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """A head is complete."""
         self._in_head = False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body, which the application bounds."""
+        self._rest -= (1 + _FRAMING) * len(body)
+        super().on_body(body)
+
+    def _watch(self) -> None:
+        """While a head is awaited, wait no longer than its time. Between two requests that is
+        uvicorn's part, until the first byte of the next."""
+        cycle: RequestResponseCycle | None = self.cycle
+        answering = cycle is not None and not cycle.response_complete
+        if answering and not self._in_head:
+            self._forget_late()
+        elif self._late is None:
+            self._late = self.loop.call_later(HEAD_TIME, self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._late = None
+        self.transport.abort()
+
+    def _forget_late(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
     def send_400_response(self, msg: str) -> None:
         """Answer a malformed request, which no application ever sees."""

@@ -27,8 +27,8 @@ from gql_auth.storage.engine import sqlite_path
 from gql_auth.system import System, prepare, secret_path
 
 GRACE = 10  # seconds that requests in flight get at shutdown
-# Seconds after which a worker that says nothing is replaced. Importing is part of that silence: with
-# uvicorn's own 5 s no worker ever comes up on a machine that needs longer.
+# Seconds after which a worker that says nothing is replaced. Importing is part of that silence:
+# with uvicorn's own 5 s no worker ever comes up on a machine that needs longer.
 PATIENCE = 60
 BACKLOG = 2048  # connections that may wait to be accepted
 

@@ -60,7 +60,9 @@ class CookieRules:
 def _values(lines: Iterable[str], wanted: str) -> Iterable[str]:
     for line in lines:
         for pair in line.split(";"):
-            name, separator, value = pair.strip().partition("=")
+            # Spaces and tabs alone (RFC 6265, section 4.2.1): a browser takes "\xa0__Host-…"
+            # for another name, which a sibling domain may set, and str.strip() would not.
+            name, separator, value = pair.strip(" \t").partition("=")
             if separator and name == wanted and value:
                 yield value.strip('"')
 

@@ -24,7 +24,7 @@ from gql_auth.kernel.errors import Forbidden, Unavailable
 from gql_auth.serving import explorer, http
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
-from gql_auth.serving.errors import internal_error
+from gql_auth.serving.errors import NO_OPERATION, internal_error
 from gql_auth.serving.schema import AuthSchema
 
 _log = logging.getLogger("gql_auth.requests")
@@ -173,9 +173,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
                 allowed_operation_types=_READS if method == "GET" else _ALL,
             )
         except (CannotGetOperationTypeError, MissingQueryError):
-            raise http.BadRequest(
-                400, "`operationName` names no operation of the document, or is missing"
-            ) from None
+            raise http.BadRequest(400, NO_OPERATION) from None
         except InvalidOperationTypeError as error:
             if method == "GET":
                 raise http.BadRequest(

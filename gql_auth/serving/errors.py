@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Refused, Unavailable
@@ -15,6 +16,7 @@ PARSE_FAILED: Final = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED: Final = "GRAPHQL_VALIDATION_FAILED"
 BAD_INPUT: Final = "BAD_USER_INPUT"
 INTERNAL: Final = "INTERNAL_SERVER_ERROR"
+NO_OPERATION: Final = "`operationName` names no operation of the document, or is missing"
 _MESSAGE_LENGTH: Final = 500
 
 
@@ -38,6 +40,9 @@ def _translate(error: GraphQLError, request_code: str) -> None:
             _log.warning("unavailable", extra={"cause": type(cause.__cause__).__name__})
         error.message = str(cause)
         error.extensions = dict(cause.extensions)
+    elif isinstance(cause, CannotGetOperationTypeError):  # over HTTP, the endpoint tells it
+        error.message = NO_OPERATION
+        error.extensions = {"code": BAD_INPUT}
     elif (cause is None or isinstance(cause, GraphQLError)) and "code" in (error.extensions or {}):
         return
     elif isinstance(error, GraphQLSyntaxError):

@@ -1,10 +1,15 @@
-"""Security headers on every answer, errors included."""
+"""Security headers on every answer, errors included, and CORS."""
 
+import logging
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger("gql_auth.requests")
 
 # Answers are personal and never a page: not kept, not sniffed, not framed, no referrer.
 SECURITY_HEADERS: Final[dict[str, str]] = {
@@ -22,6 +27,18 @@ _TRY_AGAIN_LATER: Final = 1013  # a WebSocket's close code, as IANA lists them
 def headers_of(*, https: bool) -> dict[str, str]:
     """The headers of every answer; by https, browsers are told to come back by https alone."""
     return SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if https else {})
+
+
+class Cors(CORSMiddleware):
+    """Starlette's CORS, with a word to the operator: a browser tells its developer only that
+    CORS blocked the request, not which origin the server knows nothing of."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight; log it where the origin is not allowed."""
+        asking = request_headers.get("origin", "")
+        if not self.is_allowed_origin(asking):
+            _log.info("preflight refused", extra={"origin": asking[:200]})
+        return super().preflight_response(request_headers)
 
 
 class SecureHeaders:

@@ -8,6 +8,7 @@ All forms enforce and print alike. The methods are class methods, so that a clas
 Strawberry wants an instance.
 """
 
+import inspect
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
@@ -38,6 +39,7 @@ class Authenticated:
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
     name="hasRole",
+    repeatable=True,  # two of them on a field: both are wanted
     description="The field requires a valid access token of a caller who has one of these roles. "
     "Refused with code UNAUTHENTICATED without a token, FORBIDDEN (ROLE_REQUIRED) without a role.",
 )
@@ -49,7 +51,11 @@ class RoleRequired:
 
 class Guard(BasePermission):
     """A permission that refuses with a code and a reason. Subclass and write `check`; it is
-    printed as `@theClass`, or as the `schema_directive` that the class sets."""
+    printed as `@theClass`, or as the `schema_directive` that the class sets.
+
+    Raises:
+        TypeError: `check` returns something. A bool or a coroutine would be taken for consent.
+    """
 
     @classmethod
     def check(cls, caller: Caller) -> None:
@@ -64,10 +70,15 @@ class Guard(BasePermission):
         """Whether the caller may; the refusal is kept for `on_unauthorized`."""
         context: RequestContext = info.context
         try:
-            cls.check(context.require_caller())
+            said: object = cls.check(context.require_caller())
         except Refused as refusal:
             _refusal.set(refusal)
             return False
+        if said is not None:
+            if inspect.iscoroutine(said):
+                said.close()
+            raise TypeError(f"{cls.__name__}.check refuses by raising Forbidden: it must be no "
+                            "coroutine and return nothing")  # fmt: skip
         return True
 
     @classmethod

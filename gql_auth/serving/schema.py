@@ -1,12 +1,21 @@
 """The schema: features' fields and the host's own, permissions printed, errors translated."""
 
+import re
+from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
 import strawberry
-from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, parse
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    Source,
+    SourceLocation,
+    parse,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.permission import PermissionExtension
 from strawberry.schema.config import StrawberryConfig
@@ -21,35 +30,68 @@ from gql_auth.serving.permissions import Guard
 MAX_TOKENS: Final = 4_000
 
 
-class DocumentCache:
-    """Parsed and validated documents by their text, bounded in entries and in bytes.
+_TOKEN_BYTES: Final = 500  # of memory that a parsed document takes for each of its tokens
+_LINE_END: Final = re.compile(r"\r\n|[\n\r]")
 
-    Only valid documents are kept, and none larger than a hundredth of the whole, so that a
-    stranger cannot fill the memory; the least recently used go first.
+
+class IndexedSource(Source):
+    """A document that knows where its lines begin.
+
+    graphql-core counts the lines from the start for every location of every error: a megabyte of
+    line ends before a hundred wrong fields would take a minute.
     """
 
-    def __init__(self, entries: int = 1_000, size: int = 4_000_000) -> None:
+    @cached_property
+    def _lines(self) -> list[int]:
+        return [0, *(match.end() for match in _LINE_END.finditer(self.body))]
+
+    def get_location(self, position: int) -> SourceLocation:
+        """Line and column of a position, from 1."""
+        line = bisect_right(self._lines, position)
+        return SourceLocation(line, position + 1 - self._lines[line - 1])
+
+
+class DocumentCache:
+    """Parsed and validated documents by their text, bounded in entries and in bytes of memory.
+
+    Only valid documents are kept, and none larger than a tenth of the whole, so that a stranger
+    cannot fill the memory; the least recently used go first.
+    """
+
+    def __init__(self, entries: int = 1_000, size: int = 32_000_000) -> None:
         self._entries = entries
         self._size = size
         self._held = 0
-        self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._documents: OrderedDict[str, tuple[DocumentNode, int]] = OrderedDict()
 
     def get(self, text: str) -> DocumentNode | None:
         """The document of that very text, if it was seen and found valid."""
-        document = self._documents.get(text)
-        if document is not None:
-            self._documents.move_to_end(text)
-        return document
+        kept = self._documents.get(text)
+        if kept is None:
+            return None
+        self._documents.move_to_end(text)
+        return kept[0]
 
     def put(self, text: str, document: DocumentNode) -> None:
         """Keep a valid document."""
-        if len(text) > self._size // 100 or text in self._documents:
+        size = _size_of(text, document)
+        if size > self._size // 10 or text in self._documents:
             return
-        self._documents[text] = document
-        self._held += len(text)
+        self._documents[text] = (document, size)
+        self._held += size
         while len(self._documents) > self._entries or self._held > self._size:
-            oldest, _ = self._documents.popitem(last=False)
-            self._held -= len(oldest)
+            _, (_, freed) = self._documents.popitem(last=False)
+            self._held -= freed
+
+
+def _size_of(text: str, document: DocumentNode) -> int:
+    """What a document takes of memory, about; comments are tokens, too."""
+    tokens = 0
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        tokens += 1
+        token = token.next
+    return 2 * len(text) + _TOKEN_BYTES * tokens
 
 
 class CachedDocuments(SchemaExtension):
@@ -69,7 +111,7 @@ class CachedDocuments(SchemaExtension):
         if document is None:
             # What is wrong with a broken one, Strawberry finds and tells in the next step.
             try:
-                document = parse(text, max_tokens=MAX_TOKENS)
+                document = parse(IndexedSource(text), max_tokens=MAX_TOKENS)
             except (GraphQLSyntaxError, RecursionError):
                 document = None
         context.graphql_document = document

@@ -11,6 +11,8 @@ import bcrypt
 import pytest
 
 from gql_auth.app import GraphQLAuth
+from gql_auth.features.keys.core import MasterSecret
+from gql_auth.features.passwords.core import PasswordHasher
 from gql_auth.features.signin.core import SignIn
 from gql_auth.kernel.settings import Settings
 from tests.attacks.browser import rows, serving
@@ -219,6 +221,14 @@ async def test_what_is_stored_is_a_keyed_bcrypt_hash(
     assert recipe == "h1"
     assert hashed.startswith("$2b$10$")
     assert not bcrypt.checkpw(PASSWORD.encode(), hashed.encode())
+
+
+def test_a_hash_hangs_on_the_master_secret() -> None:
+    """With another master secret the right password does not match: the key is in the digest."""
+    mine, other = (PasswordHasher(MasterSecret(secret), 10) for secret in (b"one", b"another"))
+    stored = mine.hash(PASSWORD)
+    assert mine.verify(PASSWORD, stored)
+    assert not other.verify(PASSWORD, stored)
 
 
 async def test_equal_passwords_have_unequal_hashes(

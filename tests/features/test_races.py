@@ -14,7 +14,7 @@ from sqlmodel import func, select
 from gql_auth.app import GraphQLAuth
 from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.passwords.tables import PasswordRow
-from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.core import EndReason, Sessions
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.users.core import Users
@@ -23,7 +23,7 @@ from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.settings import Settings
 from tests.database import events, look, only_session
 from tests.process import Server, serving
-from tests.support import PASSWORD, SIGNUP, GraphQLClient, reason_of
+from tests.support import PASSWORD, SIGNUP, GraphQLClient, SettableClock, reason_of
 
 NEW_PASSWORD = "an even better battery"
 CHANGE = """mutation($input: ChangePasswordInput!) { changePassword(input: $input) {
@@ -135,7 +135,8 @@ async def test_two_signups_of_one_name(
         assert bool(client.cookies) == (result["__typename"] == "AuthPayload")
 
 
-# ---------------------------------------------------------------- a sign-in and its undoing
+# ---------------------------------------------------------------- halfway through another
+
 
 Blocked = Callable[[asyncio.Task[Any]], Awaitable[None]]
 
@@ -148,7 +149,10 @@ def blocked(auth: GraphQLAuth, settings: Settings) -> Blocked:
         if settings.embedded:
             return auth.system.database._writer.locked()
         async with await psycopg.AsyncConnection.connect(settings.database_url) as connection:
-            found = await connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            found = await connection.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
             return await found.fetchone() != (0,)
 
     async def wait(task: asyncio.Task[Any]) -> None:
@@ -157,6 +161,47 @@ def blocked(auth: GraphQLAuth, settings: Settings) -> Blocked:
                 await asyncio.wait({task}, timeout=0.01)
 
     return wait
+
+
+async def test_a_refresh_that_meets_another_halfway(
+    auth: GraphQLAuth,
+    clock: SettableClock,
+    connect: Callable[..., GraphQLClient],
+    blocked: Blocked,
+) -> None:
+    """A refresh that arrives while another of the same token is about to commit waits for it and
+    then gives the same successor, though by its own clock it is later."""
+    first = connect()
+    await first.signup()
+    token = str(first.refresh_token)
+    flows = auth.system.part(SignIn)
+    async with auth.system.units.write() as unit:
+        rotated = await unit.get(Sessions).refresh(flows._read(token), Client())
+        clock.forward(seconds=1)
+        second = asyncio.ensure_future(first.refresh())
+        await blocked(second)
+        clock.forward(seconds=1)
+    assert (await second)["__typename"] == "AuthPayload"
+    row = only_session(auth.settings)
+    assert (row.generation, row.rotated_at) == (1, rotated.rotated_at)
+    assert first.refresh_token == flows._refresh_tokens.sign(rotated.refresh_claims)
+
+
+async def test_a_refresh_that_meets_the_end_halfway(
+    auth: GraphQLAuth, client: GraphQLClient, blocked: Blocked
+) -> None:
+    """A refresh that arrives while the session's end is about to commit is REVOKED."""
+    await client.signup()
+    row = only_session(auth.settings)
+    async with auth.system.units.write() as unit:
+        await unit.get(Sessions).end(row.id, EndReason.LOGOUT)
+        refresh = asyncio.ensure_future(client.refresh())
+        await blocked(refresh)
+    assert (await refresh)["reason"] == "REVOKED"
+    assert only_session(auth.settings).generation == 0
+
+
+# ---------------------------------------------------------------- a sign-in and its undoing
 
 
 async def _undo_while_signing_in(

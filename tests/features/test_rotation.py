@@ -438,17 +438,16 @@ async def test_a_shorter_greatest_age_holds_for_tokens_already_issued(
     """An operator who shortens SESSION_MAX_AGE ends older sessions: their tokens, which name a
     later end, are EXPIRED."""
     async with GraphQLAuth(settings, clock=clock).running() as system:
-        token = (await _signed_in(system, await _account(system))).refresh_token
+        user = await _account(system)
+        tokens = [(await _signed_in(system, user)).refresh_token for _ in range(2)]
     shorter = GraphQLAuth(replace(settings, session_max_age=timedelta(days=2)), clock=clock)
     async with shorter.running(), _http(shorter) as http:
-        tab = GraphQLClient(http, settings.public_url)
-        tab.cookies = {"refresh_token": token}
+        tab, idle = (GraphQLClient(http, settings.public_url) for _ in range(2))
+        tab.cookies, idle.cookies = ({"refresh_token": each} for each in tokens)
         clock.forward(days=2, seconds=-1)
-        twin = GraphQLClient(http, settings.public_url)
-        twin.cookies = dict(tab.cookies)
         assert (await tab.refresh())["__typename"] == "AuthPayload"
         clock.forward(seconds=1)
-        assert refused(await twin.refresh()) == "EXPIRED"
+        assert refused(await idle.refresh()) == "EXPIRED"
 
 
 async def test_a_replay_does_not_outlive_the_newest_generation(

@@ -100,8 +100,6 @@ class PasswordHasher:
     def __init__(self, secret: MasterSecret, cost: int) -> None:
         self._key = secret.derive("passwords")
         self._cost = cost
-        # A well-formed hash that no digest matches: checking it costs what a real check costs.
-        self._decoy = _RECIPE + bcrypt.gensalt(cost).decode() + "." * 31
 
     def hash(self, password: str) -> str:
         """The stored form of a new password."""
@@ -111,9 +109,17 @@ class PasswordHasher:
     def verify(self, password: str, stored: str | None) -> bool:
         """Whether the password is the stored one; as slow where there is nothing stored."""
         digest = self._digest(password)
-        candidate = (stored or self._decoy).removeprefix(_RECIPE)
-        matches = bcrypt.checkpw(digest, candidate.encode())
-        return matches and stored is not None
+        if stored is None:
+            bcrypt.checkpw(digest, _decoy(self._cost))
+            return False
+        candidate = stored.removeprefix(_RECIPE)
+        if bcrypt.checkpw(digest, candidate.encode()):
+            return True
+        # A hash from before the cost was raised took less time than one that is not there:
+        # 2^c + 2^c + 2^(c+1) + … fills it up to the cost of today.
+        for cost in range(int(candidate[4:6]), self._cost):
+            bcrypt.checkpw(digest, _decoy(cost))
+        return False
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether the stored form is of another recipe or cost than new ones get."""
@@ -122,6 +128,11 @@ class PasswordHasher:
     def _digest(self, password: str) -> bytes:
         whole = unicodedata.normalize("NFC", password).encode()
         return b64encode(hmac.digest(self._key, whole, hashlib.sha256))
+
+
+def _decoy(cost: int) -> bytes:
+    """A well-formed hash that no digest matches: checking it costs what a real check costs."""
+    return bcrypt.gensalt(cost) + b"." * 31
 
 
 class PasswordStore(Protocol):

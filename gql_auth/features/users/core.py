@@ -157,12 +157,13 @@ class Users:
         Raises:
             UserNotFound: nobody goes by that.
         """
-        user = None
-        try:
-            user = await self._store.get(UUID(name))
-        except ValueError:
-            found = await self.find(email=name) if "@" in name else await self.find(username=name)
-            user = found
+        user_id = _id_of(name)
+        if user_id is not None:
+            user = await self._store.get(user_id)
+        elif "@" in name:
+            user = await self.find(email=name)
+        else:
+            user = await self.find(username=name)
         if user is None:
             raise UserNotFound
         return user
@@ -198,6 +199,16 @@ class Users:
             raise InvalidInput(violations)
         await self._store.set_roles(user_id, roles)
         await self._audit.record(Tag.ROLES_SET, user_id=user_id, roles=roles)
+
+
+def _id_of(text: str) -> UUID | None:
+    """An id as it is shown, which is longer than any username: the 32 digits alone could be a
+    username that somebody chose to be taken for another."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text.lower() else None
 
 
 def comparable(text: str) -> str:
