@@ -194,11 +194,19 @@ class System:
             raise Unauthenticated(Unauthenticated.Reason.EXPIRED) from None
         except NotOurs:
             raise Unauthenticated(Unauthenticated.Reason.INVALID) from None
-        if caller.session_id in self._ended:
-            raise Unauthenticated(Unauthenticated.Reason.REVOKED)
+        self.require_alive(caller)
         if self._confirmations.seen(caller.session_id, caller.generation):
             self._something_to_confirm.set()
         return caller
+
+    def require_alive(self, caller: Caller) -> None:
+        """Come back if the caller's session has not ended; no database read.
+
+        Raises:
+            Unauthenticated: it has ended.
+        """
+        if caller.session_id in self._ended:
+            raise Unauthenticated(Unauthenticated.Reason.REVOKED)
 
     async def __aenter__(self) -> Self:
         """Load keys and ended sessions, start the tasks.

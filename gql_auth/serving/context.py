@@ -34,6 +34,14 @@ class Doorkeeper(Protocol):
         """
         ...
 
+    def require_alive(self, caller: Caller) -> None:
+        """Come back if the caller's session has not ended since it was authenticated.
+
+        Raises:
+            Unauthenticated: it has.
+        """
+        ...
+
     def part(self, kind: type[Any]) -> Any:
         """The system's part of that type."""
         ...
@@ -75,6 +83,9 @@ class RequestContext:
             if token is None:
                 raise Unauthenticated(Unauthenticated.Reason.MISSING)
             self._caller = self.system.authenticate(token)
+        else:
+            # An operation may be long, and its session end while it runs.
+            self.system.require_alive(self._caller)
         return self._caller
 
     @property

@@ -1,21 +1,12 @@
 """The schema: features' fields and the host's own, permissions printed, errors translated."""
 
-import re
-from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Final
 
 import strawberry
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    GraphQLSyntaxError,
-    Source,
-    SourceLocation,
-    parse,
-)
+from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, parse
 from strawberry.extensions import SchemaExtension
 from strawberry.permission import PermissionExtension
 from strawberry.schema.config import StrawberryConfig
@@ -31,24 +22,6 @@ MAX_TOKENS: Final = 4_000
 
 
 _TOKEN_BYTES: Final = 500  # of memory that a parsed document takes for each of its tokens
-_LINE_END: Final = re.compile(r"\r\n|[\n\r]")
-
-
-class IndexedSource(Source):
-    """A document that knows where its lines begin.
-
-    graphql-core counts the lines from the start for every location of every error: a megabyte of
-    line ends before a hundred wrong fields would take a minute.
-    """
-
-    @cached_property
-    def _lines(self) -> list[int]:
-        return [0, *(match.end() for match in _LINE_END.finditer(self.body))]
-
-    def get_location(self, position: int) -> SourceLocation:
-        """Line and column of a position, from 1."""
-        line = bisect_right(self._lines, position)
-        return SourceLocation(line, position + 1 - self._lines[line - 1])
 
 
 class DocumentCache:
@@ -111,7 +84,7 @@ class CachedDocuments(SchemaExtension):
         if document is None:
             # What is wrong with a broken one, Strawberry finds and tells in the next step.
             try:
-                document = parse(IndexedSource(text), max_tokens=MAX_TOKENS)
+                document = parse(text, max_tokens=MAX_TOKENS)
             except (GraphQLSyntaxError, RecursionError):
                 document = None
         context.graphql_document = document

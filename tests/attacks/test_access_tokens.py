@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives import serialization
 
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.features.keys.core import KeyRings, Keys
 from gql_auth.kernel.settings import Settings
 from gql_auth.storage.migrate import migrate
+from tests.attacks.browser import serving
 from tests.attacks.forge import Forge, b64, claims_of, header_of, other_key
 from tests.support import LOGIN, ME, PASSWORD, SECRET, GraphQLClient, SettableClock, reason_of
 
@@ -281,16 +283,28 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
 }
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def workshop(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[Forge, GraphQLClient]]:
+    """A forge and a client of one server for all forgeries: none of them changes anything."""
+    folder = tmp_path_factory.mktemp("server")
+    settings = Settings(data_dir=folder, secret=SECRET, bcrypt_cost=10)
+    async with serving(settings, SettableClock()) as (auth, http):
+        client = GraphQLClient(http)
+        token = (await client.signup(username="ada"))["accessToken"]
+        client.access_token = None
+        yield Forge(auth, token), client
+
+
 @pytest.mark.parametrize("name", FORGERIES)
-async def test_a_forged_token_is_refused(name: str, forge: Forge, client: GraphQLClient) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_forged_token_is_refused(name: str, workshop: tuple[Forge, GraphQLClient]) -> None:
     """Whatever is wrong with a token, the client hears the same sentence and gets no data."""
+    forge, client = workshop
     await accepted(client, forge.token())
-    token = FORGERIES[name](forge)
-    await refused(
-        client,
-        "ACCESS_TOKEN_INVALID",
-        Authorization=f"Bearer {token}".encode("latin-1"),  # type: ignore[arg-type]
-    )
+    header: Any = f"Bearer {FORGERIES[name](forge)}".encode("latin-1")
+    await refused(client, "ACCESS_TOKEN_INVALID", Authorization=header)
 
 
 ACCEPTED: dict[str, Callable[[Forge], str]] = {

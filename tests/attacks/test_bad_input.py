@@ -3,12 +3,12 @@
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.http import MAX_BODY
@@ -44,10 +44,11 @@ def is_clean(response: httpx.Response, status: int | None = None) -> dict[str, A
     return body
 
 
-@pytest.fixture
-async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A server on SQLite, for what never reaches SQL."""
-    settings = Settings(data_dir=tmp_path, secret=SECRET, bcrypt_cost=10)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """A server on SQLite, for what never reaches SQL; one for all, as nothing changes in it."""
+    folder = tmp_path_factory.mktemp("server")
+    settings = Settings(data_dir=folder, secret=SECRET, bcrypt_cost=10)
     async with serving(settings) as (_, made):
         yield made
 
@@ -121,6 +122,7 @@ BODIES: dict[str, tuple[int, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_body_that_is_no_request(kind: str, http: httpx.AsyncClient) -> None:
     """Whatever is no GraphQL request in JSON is answered 4xx, with a code, in the same form."""
     status, body = BODIES[kind]
@@ -130,6 +132,7 @@ async def test_a_body_that_is_no_request(kind: str, http: httpx.AsyncClient) -> 
     assert "data" not in found
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_body_of_the_greatest_size_is_read(http: httpx.AsyncClient) -> None:
     """One megabyte is read, one byte more is not."""
     body = OPERATION.ljust(MAX_BODY)
@@ -137,6 +140,7 @@ async def test_a_body_of_the_greatest_size_is_read(http: httpx.AsyncClient) -> N
     is_clean(await http.post("/graphql", content=body + b" ", headers=JSON), 413)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_body_without_length_is_cut_off(http: httpx.AsyncClient) -> None:
     """A stream that says no length is read up to the bound and no further."""
     sent = 0
@@ -158,6 +162,7 @@ async def test_a_body_without_length_is_cut_off(http: httpx.AsyncClient) -> None
         (b"", 200), (b"1000001", 413), (b"9" * 5000, 413), (b"0000001000001", 413),
     ],
 )  # fmt: skip
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_lying_content_length(
     announced: bytes, status: int, http: httpx.AsyncClient
 ) -> None:
@@ -167,6 +172,7 @@ async def test_a_lying_content_length(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip", "x"])
+@pytest.mark.asyncio(loop_scope="module")
 async def test_compressed_bodies_are_not_unpacked(encoding: str, http: httpx.AsyncClient) -> None:
     """A small body cannot become a large one: content encodings are refused."""
     headers = JSON | {"Content-Encoding": encoding}
@@ -184,6 +190,7 @@ async def test_compressed_bodies_are_not_unpacked(encoding: str, http: httpx.Asy
         "variables=" + "%5B" * 20_000, "query=" + "%7B" * 20_000, "&" * 20_000, "=", "%",
     ],
 )  # fmt: skip
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_query_string_that_is_no_request(query: str, http: httpx.AsyncClient) -> None:
     """GET is read as strictly as POST."""
     answer = await http.get(f"/graphql?{query}", headers={"Accept": "application/json"})
@@ -259,6 +266,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_document_that_cannot_run(kind: str, http: httpx.AsyncClient) -> None:
     """A document that cannot run is told as what it is, and never reaches a resolver."""
     document, code = DOCUMENTS[kind]
@@ -271,6 +279,7 @@ async def test_a_document_that_cannot_run(kind: str, http: httpx.AsyncClient) ->
         assert len(answer.content) < 100_000
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_most_tokens_that_are_read(http: httpx.AsyncClient) -> None:
     """4000 tokens are read; with one more the document is refused before it is validated."""
     most = "{" + " ".join(f"a{i}:__typename" for i in range(1332)) + "}"
@@ -304,6 +313,7 @@ VARIABLES: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", VARIABLES)
 @pytest.mark.parametrize("operation", [SIGNUP, LOGIN], ids=["signup", "login"])
+@pytest.mark.asyncio(loop_scope="module")
 async def test_variables_of_the_wrong_type(
     kind: str, operation: str, http: httpx.AsyncClient
 ) -> None:
@@ -415,6 +425,7 @@ async def test_odd_strings_in_passwords_and_login(
 
 
 @pytest.mark.parametrize("field", ["email", "password", "username", "name"])
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_megabyte_of_combining_marks_is_refused_at_once(
     field: str, http: httpx.AsyncClient
 ) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from gql_auth.kernel.settings import Settings
 from tests.attacks.browser import ask, rows, serving
-from tests.support import ME, PASSWORD, SECRET, SIGNUP, SettableClock
+from tests.support import ME, PASSWORD, SECRET, SIGNUP
 
 OWN = "https://auth.example.com"
 ALLOWED = "https://app.example.org"
@@ -20,13 +21,15 @@ PAGE = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0
 ADA = {"input": {"email": "ada@example.com", "password": PASSWORD}}
 
 
-@pytest.fixture
-async def http(tmp_path: Path, clock: SettableClock) -> AsyncIterator[httpx.AsyncClient]:
-    """A server behind https that allows one other origin."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """A server behind https that allows one other origin; one for all, as no answer depends on
+    another."""
+    folder = tmp_path_factory.mktemp("server")
     settings = Settings(
-        data_dir=tmp_path, secret=SECRET, bcrypt_cost=10, public_url=OWN, allowed_origins=(ALLOWED,)
+        data_dir=folder, secret=SECRET, bcrypt_cost=10, public_url=OWN, allowed_origins=(ALLOWED,)
     )
-    async with serving(settings, clock) as (_, made):
+    async with serving(settings) as (_, made):
         yield made
 
 
@@ -42,6 +45,7 @@ ABSENT = [
 
 @pytest.mark.parametrize("path", ABSENT)
 @pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_is_not_there_is_not_found(
     path: str, method: str, http: httpx.AsyncClient
 ) -> None:
@@ -66,6 +70,7 @@ METHODS = ["PUT", "DELETE", "PATCH", "OPTIONS"]
         ("/.well-known/jwks.json", "GET, HEAD"),
     ],
 )
+@pytest.mark.asyncio(loop_scope="module")
 async def test_other_methods_are_not_allowed(
     method: str, path: str, allowed: str, http: httpx.AsyncClient
 ) -> None:
@@ -79,6 +84,7 @@ async def test_other_methods_are_not_allowed(
 
 @pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT", "PROPFIND", "BREW", "GETX"])
 @pytest.mark.parametrize("path", ["/graphql", "/healthz", "/.well-known/jwks.json", "/nothing"])
+@pytest.mark.asyncio(loop_scope="module")
 async def test_methods_of_no_use_here(method: str, path: str, http: httpx.AsyncClient) -> None:
     """TRACE and what no client of ours sends is refused, and nothing of the request comes back."""
     answer = await http.request(
@@ -94,6 +100,7 @@ async def test_methods_of_no_use_here(method: str, path: str, http: httpx.AsyncC
     is_closed(answer)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_head(http: httpx.AsyncClient) -> None:
     """HEAD is for probes: it asks what is alive, and runs no operation."""
     for path, status in (("/healthz", 200), ("/.well-known/jwks.json", 200), ("/graphql", 405)):
@@ -122,6 +129,7 @@ def is_closed(answer: httpx.Response, *, https: bool = True) -> None:
     )
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_every_kind_of_answer_has_the_headers(http: httpx.AsyncClient) -> None:
     """Data, refusals, errors, pages, preflights, keys: all are kept nowhere and framed nowhere."""
     json = {"Content-Type": "application/json"}
@@ -211,6 +219,7 @@ async def test_no_header_changes_the_recorded_address(header: str, tmp_path: Pat
 # -- The explorer's page ---------------------------------------------------------------------
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_browser_gets_the_explorer(http: httpx.AsyncClient) -> None:
     """A browser that types the address gets a page; clients that want data never do."""
     page = await http.get("/graphql", headers=PAGE)
@@ -227,6 +236,7 @@ async def test_a_browser_gets_the_explorer(http: httpx.AsyncClient) -> None:
             assert answer.json() == {"data": {"__typename": "Query"}}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_page_names_no_other_host(http: httpx.AsyncClient) -> None:
     """No code, style, picture or font comes from another host: the page works offline."""
     text = (await http.get("/graphql", headers=PAGE)).text
@@ -240,6 +250,7 @@ async def test_the_page_names_no_other_host(http: httpx.AsyncClient) -> None:
     assert "url(" not in text.replace("url(data:", "").replace("url(#", "")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_pages_policy_allows_its_own_code_and_no_other(
     http: httpx.AsyncClient,
 ) -> None:
@@ -272,6 +283,7 @@ def _source(text: str) -> str:
 
 
 @pytest.mark.parametrize("query", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>'])
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_page_repeats_nothing_of_the_request(query: str, http: httpx.AsyncClient) -> None:
     """The page is the same bytes for everybody: no part of a request is written into it."""
     plain = await http.get("/graphql", headers=PAGE)
@@ -285,6 +297,7 @@ async def test_the_page_repeats_nothing_of_the_request(query: str, http: httpx.A
 
 
 @pytest.mark.parametrize("path", ["/<script>alert(1)</script>", "/graphql?query=<script>"])
+@pytest.mark.asyncio(loop_scope="module")
 async def test_errors_are_json_and_never_markup(path: str, http: httpx.AsyncClient) -> None:
     """An error that repeats input is JSON to every browser, whatever it accepts."""
     answer: Any = await http.get(path, headers={"Accept": "application/json, text/html;q=0.9"})
