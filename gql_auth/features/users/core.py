@@ -220,6 +220,13 @@ def _validated_email(text: str) -> str:
     """NFC, with the domain in lower-case Unicode. No DNS: an answer must not hang on a resolver."""
     if len(text) > _RAW_EMAIL_LENGTH:
         raise EmailNotValidError("The email address is too long.")
+    for letter in text:
+        # NFC makes the Kelvin sign a K: who writes one is not taken for the owner of the other.
+        if not letter.isascii() and unicodedata.normalize("NFC", letter).isascii():
+            raise EmailNotValidError(
+                f"The email address holds U+{ord(letter):04X}, which only looks like "
+                f"{unicodedata.normalize('NFC', letter)!r}; type that instead."
+            )
     # test_environment allows .test, which RFC 6761 keeps for exactly that.
     checked = validate_email(text, check_deliverability=False, test_environment=True)
     return checked.normalized
