@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from gql_auth.features.audit.core import Event, Tag
     from gql_auth.features.users.core import User
     from gql_auth.kernel.caller import Caller
+    from gql_auth.kernel.declaring import SettingsError
     from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated, Unavailable
-    from gql_auth.kernel.settings import Settings, SettingsError
+    from gql_auth.kernel.settings import Settings
     from gql_auth.serving.permissions import Guard, HasRole, IsAuthenticated
     from gql_auth.verifier import TokenRejected, Verifier
 
@@ -30,7 +31,7 @@ _HOMES = {
     "IsAuthenticated": "serving.permissions",
     "Refused": "kernel.errors",
     "Settings": "kernel.settings",
-    "SettingsError": "kernel.settings",
+    "SettingsError": "kernel.declaring",
     "Tag": "features.audit.core",
     "TokenRejected": "verifier",
     "Unauthenticated": "kernel.errors",

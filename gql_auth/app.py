@@ -19,11 +19,12 @@ from gql_auth.features.signin.core import ClaimsHook
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import Refused, Unavailable
 from gql_auth.kernel.settings import Settings
+from gql_auth.preparing import prepare
 from gql_auth.serving.endpoint import GraphQLEndpoint
 from gql_auth.serving.headers import Cors, SecureHeaders
 from gql_auth.serving.refusals import RefusalHandler
 from gql_auth.serving.schema import AuthSchema, document_cache_extension, merge
-from gql_auth.system import System, prepare
+from gql_auth.system import System
 
 _log = logging.getLogger("gql_auth.settings")
 L = TypeVar("L", bound=Listener)
@@ -44,8 +45,12 @@ def build_schema(
     extensions: Iterable[Any] = (),
     types: Iterable[Any] = (),
     config: StrawberryConfig | None = None,
+    credential_fields: int = 1,
 ) -> AuthSchema:
     """The features' fields and the host's own in one schema.
+
+    Args:
+        credential_fields: how many of one operation may check or set a password.
 
     Raises:
         ValueError: a field name is claimed twice, or a root type is no Strawberry type.
@@ -63,7 +68,7 @@ def build_schema(
             "Subscription", [subscription] if subscription else [], _SUBSCRIPTION, config
         ),
         types=types,
-        extensions=[*extensions, document_cache_extension()],
+        extensions=[*extensions, document_cache_extension(credential_fields)],
         config=config,
         exception_handlers=[
             RefusalHandler(refusal, told_as)
@@ -108,6 +113,12 @@ class GraphQLAuth:
         self._clock = clock
         self._listeners = Listeners()
         self._system: System | None = None
+        self._draining = False
+
+    def drain(self) -> None:
+        """Be no longer ready, and go on serving: a shutdown begins, and load balancers shall
+        look elsewhere first."""
+        self._draining = True
 
     @property
     def system(self) -> System:
@@ -200,6 +211,7 @@ class GraphQLAuth:
             extensions=extensions,
             types=types,
             config=config,
+            credential_fields=self.settings.credential_fields,
         )
         endpoint = self._endpoint(schema, context_class)
         router = APIRouter()
@@ -235,6 +247,8 @@ class GraphQLAuth:
         return JSONResponse(self.system.jwks, media_type="application/jwk-set+json")
 
     async def _ready(self, _request: Request) -> Response:
+        if self._draining:
+            raise Unavailable("Shutting down")
         await self.system.database.ping()
         return JSONResponse({"status": "ready"})
 

@@ -5,7 +5,8 @@ from gql_auth.features.keys.feature import feature as keys
 from gql_auth.features.passwords.feature import feature as passwords
 from gql_auth.features.sessions.feature import feature as sessions
 from gql_auth.features.signin.feature import feature as signin
+from gql_auth.features.throttle.feature import feature as throttle
 from gql_auth.features.users.feature import feature as users
 from gql_auth.kernel.feature import Feature
 
-FEATURES: tuple[Feature, ...] = (audit, keys, users, sessions, passwords, signin)
+FEATURES: tuple[Feature, ...] = (audit, keys, users, throttle, sessions, passwords, signin)

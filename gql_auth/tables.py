@@ -12,10 +12,12 @@ from sqlalchemy import MetaData, Table
 
 from gql_auth.catalog import FEATURES
 from gql_auth.features.users.tables import UserRow
+from gql_auth.storage.tables import LeaseRow
 
 _PREFIX: Final = "gql_auth_"
 TABLES: Final[tuple[Table, ...]] = tuple(
-    cast(Any, row).__table__ for feature in FEATURES for row in feature.tables
+    cast(Any, row).__table__
+    for row in (*(row for feature in FEATURES for row in feature.tables), LeaseRow)
 )
 # SQLModel's own: a host's SQLModel tables are in it too, and may name ours in foreign keys.
 metadata: Final[MetaData] = TABLES[0].metadata

@@ -28,8 +28,9 @@ from gql_auth.features.tokens.core import RefreshTokens
 from gql_auth.features.users.core import Users, checked_profile
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
+from gql_auth.preparing import prepare
 from gql_auth.storage.migrate import migrate
-from gql_auth.system import System, prepare
+from gql_auth.system import System
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PASSWORD: Final = "correct horse battery"

@@ -28,9 +28,10 @@ from gql_auth.app import GraphQLAuth, build_schema, create_app
 from gql_auth.catalog import FEATURES
 from gql_auth.features.sessions.core import RefreshRejected, Rejection
 from gql_auth.kernel import parsing
+from gql_auth.kernel.declaring import PREFIX
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated, Unavailable, ViolationCode
-from gql_auth.kernel.settings import _RANGES, PREFIX, Settings, declared
+from gql_auth.kernel.settings import Settings, declared
 from gql_auth.serving import errors, http
 from gql_auth.serving.permissions import HasRole
 from gql_auth.serving.schema import MAX_TOKENS
@@ -78,8 +79,8 @@ def _default(value: object, example: object) -> str:
 
 
 def _accepted(name: str, parse: Callable[[str], Any]) -> Iterable[str]:
-    if name in _RANGES:
-        low, high = _RANGES[name]
+    if declared()[name].metadata["between"] is not None:
+        low, high = declared()[name].metadata["between"]
         spans = isinstance(declared()[name].default, timedelta)
         ends = (parsing.spell(timedelta(seconds=n)) if spans else f"{n:g}" for n in (low, high))
         yield "From {} to {}.".format(*ends)

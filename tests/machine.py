@@ -84,7 +84,7 @@ class World:
             auth = GraphQLAuth(self.settings, clock=ReplicaClock(self, number))
             system = await self._stack.enter_async_context(auth.running())
             # The machine itself says when confirmations are written and revocations learned.
-            for task in system._tasks:
+            for task in system._tasks._tasks:
                 task.cancel()
             http = httpx.AsyncClient(
                 transport=httpx.ASGITransport(create_app(auth)), base_url=self.settings.public_url
@@ -109,12 +109,12 @@ class World:
     async def confirm(self) -> None:
         """Write pending confirmations."""
         for system in self.systems:
-            await system._confirm()
+            await system.confirm()
 
     async def learn(self) -> None:
         """Let each replica learn what the other ended."""
         for system in self.systems:
-            await system._learn(self.clock.now() - timedelta(minutes=2))
+            await system.learn()
 
     @contextmanager
     def running(self) -> Iterator["World"]:
@@ -463,7 +463,7 @@ class RotationMachine(RuleBasedStateMachine):
         async def act() -> list[Any]:
             refreshes = [self._present(line, token, each, access) for each in tabs]
             queries = [self._query(line, access, each) for each in asks]
-            writes = [system._confirm() for system in self.world.systems]
+            writes = [system.confirm() for system in self.world.systems]
             calls: list[Awaitable[Any]] = [*refreshes, *queries, *writes]
             return list(await asyncio.gather(*calls))
 

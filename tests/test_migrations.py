@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -145,7 +146,7 @@ def test_processes_that_migrate_at_once(postgresql: Settings, tmp_path: Path, ac
         "import sys\n"
         "from gql_auth.kernel.settings import Settings\n"
         "from gql_auth.storage.migrate import migrate\n"
-        "from gql_auth.system import prepare\n"
+        "from gql_auth.preparing import prepare\n"
         "settings = Settings.from_environment()\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
@@ -189,9 +190,10 @@ def test_processes_that_migrate_at_once(postgresql: Settings, tmp_path: Path, ac
 
 
 async def test_an_empty_postgresql_is_not_served(postgresql: Settings) -> None:
-    """Without a migrated schema the start is refused and names the command; nothing is made."""
+    """Without a migrated schema, and told not to migrate, the start is refused and names the
+    command; nothing is made."""
     with pytest.raises(SchemaOutdated, match=r"is at nothing, .* Run: gql-auth migrate"):
-        async with GraphQLAuth(postgresql).running():
+        async with GraphQLAuth(replace(postgresql, migrate_on_start=False)).running():
             pass
     assert tables(postgresql) == set()
     migrate(postgresql)

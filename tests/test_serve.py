@@ -383,8 +383,10 @@ def test_a_taken_port(tmp_path: Path) -> None:
 
 
 def test_an_unmigrated_postgresql(postgres_url: str, tmp_path: Path) -> None:
-    """A server migrates no PostgreSQL by itself; it names the command that does."""
-    ended = invoke("serve", port=0, database_url=postgres_url, secret=SECRET)
+    """A server that shall not migrate PostgreSQL by itself names the command that does."""
+    ended = invoke(
+        "serve", port=0, database_url=postgres_url, secret=SECRET, migrate_on_start="off"
+    )
     assert ended.exit_code == 3
     assert "The database schema is at nothing" in ended.stderr
     assert "Run: gql-auth migrate" in ended.stderr
@@ -406,7 +408,7 @@ def test_a_url_that_the_driver_refuses(tmp_path: Path) -> None:
     url = NOBODY_THERE.format(port=free_port()) + "?bogus=1"
     ended = invoke("serve", port=0, database_url=url, secret=SECRET)
     assert ended.exit_code == 3
-    assert "Is GQL_AUTH_DATABASE_URL right?" in ended.stderr
+    assert "GQL_AUTH_DATABASE_URL is not a PostgreSQL URL" in ended.stderr
     assert "hunter2" not in ended.output
 
 

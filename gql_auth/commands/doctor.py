@@ -12,11 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from gql_auth.commands.running import REFUSED, out, outage, own_words
 from gql_auth.features.keys.core import SecretMismatch
+from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import Unavailable
-from gql_auth.kernel.settings import Settings, SettingsError
+from gql_auth.kernel.settings import Settings
+from gql_auth.preparing import kept_secret, secret_path
 from gql_auth.storage.engine import sqlite_path
-from gql_auth.storage.migrate import HEAD, SchemaOutdated, require_current
-from gql_auth.system import System, kept_secret, secret_path
+from gql_auth.storage.migrate import HEAD, SchemaOutdated, require_usable
+from gql_auth.system import System
 
 _RECOMMENDED_LENGTH = 15
 
@@ -103,7 +105,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         if path is not None and not path.exists():  # asking SQLite would make it
             yield Finding("database", "ok", f"none yet; the first start makes {path}")
             return
-        require_current(settings)
+        found = require_usable(settings)
     except SettingsError as error:
         yield Finding("database", "problem", error.problems[0])
     except SchemaOutdated as error:
@@ -113,7 +115,11 @@ def _database(settings: Settings) -> Iterator[Finding]:
     except DBAPIError as error:
         yield Finding("database", "problem", f"it refuses: {own_words(error)}")
     else:
-        yield Finding("database", "ok", f"reached; the schema is at {HEAD}")
+        if found == HEAD:
+            yield Finding("database", "ok", f"reached; the schema is at {HEAD}")
+        else:
+            yield Finding("database", "warning", f"the schema is at {found}, that of the release "
+                          "before: throttles count by process. Run: gql-auth migrate")  # fmt: skip
         yield from _keys(settings)
 
 

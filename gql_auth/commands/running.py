@@ -14,11 +14,13 @@ from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from gql_auth.features.keys.core import SecretMismatch
+from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable
-from gql_auth.kernel.settings import Settings, SettingsError, declared
+from gql_auth.kernel.settings import Settings, declared
+from gql_auth.preparing import prepare
 from gql_auth.storage.engine import sqlite_path
 from gql_auth.storage.migrate import SchemaOutdated
-from gql_auth.system import System, prepare
+from gql_auth.system import System
 
 T = TypeVar("T")
 
@@ -90,7 +92,7 @@ def with_system(act: Callable[[System], Awaitable[T]]) -> T:
     with explained():
         settings = load_settings()
         _require_known_place(settings)
-        prepare(settings)
+        prepare(settings, by_the_way=True)
 
         async def run() -> T:
             async with System(settings) as system:

@@ -4,9 +4,9 @@ import typer
 
 from gql_auth.app import build_schema
 from gql_auth.commands.running import explained, load_settings, out
+from gql_auth.preparing import prepare
 from gql_auth.storage import migrate as migrations
 from gql_auth.storage.engine import sqlite_path
-from gql_auth.system import prepare
 
 
 def schema() -> None:

@@ -8,7 +8,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Thread
+from threading import Thread, Timer
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -22,9 +23,10 @@ from gql_auth.commands import logs
 from gql_auth.commands.protocols import Protocol, Socket
 from gql_auth.commands.running import NOT_READY, explained, fail, load_settings, out
 from gql_auth.kernel.settings import Settings
+from gql_auth.preparing import prepare, secret_path
 from gql_auth.serving.http import MAX_BODY
 from gql_auth.storage.engine import sqlite_path
-from gql_auth.system import System, prepare, secret_path
+from gql_auth.system import System
 
 GRACE = 10  # seconds that requests in flight get at shutdown
 # Seconds after which a worker that says nothing is replaced. Importing is part of that silence:
@@ -115,7 +117,25 @@ class Factory:
         logs.configure(self.settings)
         if parent := multiprocessing.parent_process():
             Thread(target=_end_with, args=(parent,), daemon=True).start()
-        return create_app(GraphQLAuth(self.settings))
+        auth = GraphQLAuth(self.settings)
+        _drain_before_end(auth, self.settings.shutdown_delay.total_seconds())
+        return create_app(auth)
+
+
+def _drain_before_end(auth: GraphQLAuth, delay: float) -> None:
+    """On the first SIGTERM be not ready, and end a while later; on the second at once."""
+    end = signal.getsignal(signal.SIGTERM)  # uvicorn's
+    if not delay or not callable(end):
+        return
+
+    def on_sigterm(number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, end)
+        auth.drain()
+        later = Timer(delay, os.kill, (os.getpid(), number))
+        later.daemon = True  # an end that comes sooner does not wait for it
+        later.start()
+
+    signal.signal(signal.SIGTERM, on_sigterm)
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
@@ -137,7 +157,7 @@ def _run(settings: Settings, listening: socket.socket) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=False,  # nobody's X-Forwarded-For is believed
+        proxy_headers=False,  # whose are believed, TRUSTED_PROXIES says and nobody else
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=PATIENCE,
         workers=settings.workers,

@@ -1,16 +1,20 @@
-"""`gql-auth users create | list | disable | enable | set-roles | sessions | revoke`."""
+"""`gql-auth users create | list | disable | enable | set-roles | sessions | story | events |
+revoke`."""
 
 import sys
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from gql_auth.commands.running import REFUSED, fail, out, show, with_system
+from gql_auth.features.audit.core import Audit, Event
 from gql_auth.features.sessions.core import EndReason, SessionNotFound, Sessions
 from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.users.core import User, Users
+from gql_auth.kernel.clock import SystemClock
 from gql_auth.system import System
 
 app = typer.Typer(help="Accounts: make, list, disable, give roles, end sessions.",
@@ -112,18 +116,60 @@ def set_roles(
 @app.command()
 def sessions(
     user: Who,
-    everything: Annotated[bool, typer.Option("--all", help="Ended ones too.")] = False,
+    alive: Annotated[bool, typer.Option("--alive", help="Only those that have not ended.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List an account's sessions, newest first, with why and when each ended."""
+    """List an account's sessions, newest first, with why and when each ended. `gql-auth users
+    story` tells what happened to one of them."""
 
     async def act(system: System) -> list[Session]:
         async with system.units.read() as unit:
             found = await unit.get(Users).require(user)
-            return await unit.get(Sessions).of_user(found.id, ended_too=everything)
+            return await unit.get(Sessions).of_user(found.id, ended_too=not alive)
 
-    rows = [_session_row(session) for session in with_system(act)]
+    now = SystemClock().now()
+    rows = [_session_row(session, now) for session in with_system(act)]
     show(rows, as_json=as_json, title="sessions")
+
+
+@app.command()
+def story(
+    session: Annotated[UUID, typer.Argument(help="The session's id, from `users sessions`.")],
+    as_json: Json = False,
+) -> None:
+    """Tell what happened to one session, from sign-in to end: why somebody was logged out."""
+
+    async def act(system: System) -> tuple[Session | None, list[Event]]:
+        async with system.units.read() as unit:
+            return await unit.get(Sessions).find(session), await unit.get(Audit).story_of_session(
+                session
+            )
+
+    found, events = with_system(act)
+    if found is None and not events:
+        fail(
+            "There is no such session, or it ended so long ago that it is kept no longer.", REFUSED
+        )
+    rows = [_event_row(event) for event in events]
+    if found is not None:
+        rows += _chapters(found, SystemClock().now())
+    show(sorted(rows, key=lambda row: row["at"]), as_json=as_json, title="events")
+
+
+@app.command()
+def events(
+    user: Who,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List what happened to an account, newest first."""
+
+    async def act(system: System) -> list[Event]:
+        async with system.units.read() as unit:
+            found = await unit.get(Users).require(user)
+            return await unit.get(Audit).story(found.id, limit)
+
+    show([_event_row(event) for event in with_system(act)], as_json=as_json, title="events")
 
 
 @app.command()
@@ -162,20 +208,60 @@ def _row(user: User) -> dict[str, Any]:
         "username": user.username,
         "name": user.name,
         "roles": list(user.roles),
-        "created": user.created_at.isoformat(timespec="seconds"),
-        "disabled": user.disabled_at.isoformat(timespec="seconds") if user.disabled_at else None,
+        "created": _spelled(user.created_at),
+        "disabled": _spelled(user.disabled_at),
     }
 
 
-def _session_row(session: Session) -> dict[str, Any]:
+def _session_row(session: Session, now: datetime) -> dict[str, Any]:
+    ended, why = _end_of(session, now)
     return {
         "id": str(session.id),
-        "created": session.created_at.isoformat(timespec="seconds"),
-        "last used": session.rotated_at.isoformat(timespec="seconds"),
+        "created": _spelled(session.created_at),
+        "last used": _spelled(session.rotated_at),
         "refreshes": session.generation,
-        "expires": session.expires_at.isoformat(timespec="seconds"),
-        "ended": session.revoked_at.isoformat(timespec="seconds") if session.revoked_at else None,
-        "why": session.end_reason,
+        "expires": _spelled(session.expires_at),
+        "ended": _spelled(ended),
+        "why": why,
         "ip": session.client.ip_address,
         "user agent": session.client.user_agent,
     }
+
+
+def _end_of(session: Session, now: datetime) -> tuple[datetime | None, str | None]:
+    """When and why it ended; expiry leaves no trace but the time itself."""
+    if session.revoked_at is not None:
+        return session.revoked_at, session.end_reason
+    return (session.expires_at, "expired") if now >= session.expires_at else (None, None)
+
+
+def _event_row(event: Event) -> dict[str, Any]:
+    detail = {name: value for name, value in event.detail.items() if value is not None}
+    return {
+        "at": _spelled(event.at),
+        "what": event.tag.value,
+        "detail": ", ".join(f"{name}: {value}" for name, value in detail.items()) or None,
+        "session": str(event.session_id) if event.session_id else None,
+        "ip": event.client.ip_address,
+        "user agent": event.client.user_agent,
+    }
+
+
+def _chapters(session: Session, now: datetime) -> list[dict[str, Any]]:
+    """What the session's row tells beside its events: refreshes are no events, there are too
+    many; nor is it one when nobody comes back until it expires."""
+    told = []
+    if session.generation:
+        detail = f"refreshed {session.generation} times; the last from here"
+        told.append((session.rotated_at, "session:refresh:last", detail))
+    if _end_of(session, now)[1] == "expired":
+        told.append((session.expires_at, "session:end:expired", "not refreshed in time"))
+    return [
+        {"at": _spelled(at), "what": what, "detail": detail, "session": str(session.id),
+         "ip": session.client.ip_address, "user agent": session.client.user_agent}
+        for at, what, detail in told
+    ]  # fmt: skip
+
+
+def _spelled(instant: datetime | None) -> str | None:
+    return instant.isoformat(timespec="seconds") if instant else None

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from gql_auth.kernel.errors import Refused
+from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.unit import Unit
 
 S = TypeVar("S")
@@ -26,6 +28,25 @@ class Parts(Protocol):
 ServiceFactory = Callable[[Parts, Unit, Any], object]
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step of a chore did: rows removed, and whether there is more to do now."""
+
+    removed: int
+    more: bool
+
+
+class Chore(Protocol):
+    """Housekeeping in small steps, done by one process at a time. Made once a process, of the
+    settings."""
+
+    what: str
+
+    async def batch(self, unit: Unit, now: datetime, limit: int) -> Batch:
+        """Look at `limit` rows at most and remove what is kept no longer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """One folder of `gql_auth.features`, as the composition root sees it.
@@ -35,6 +56,7 @@ class Feature:
         tables: the row classes; empty where the feature stores nothing.
         services: what `Unit.get` can hand out, by type.
         queries, mutations: classes whose GraphQL fields join the schema's roots.
+        chores: what housekeeping makes its chores of.
         refusals: refusal -> the GraphQL type that stands for it in result unions.
     """
 
@@ -43,4 +65,5 @@ class Feature:
     services: Mapping[type, ServiceFactory] = field(default_factory=dict)
     queries: tuple[type, ...] = ()
     mutations: tuple[type, ...] = ()
+    chores: tuple[Callable[[Settings], Chore], ...] = ()
     refusals: Mapping[type[Refused], type] = field(default_factory=dict)

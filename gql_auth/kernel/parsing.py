@@ -1,8 +1,10 @@
 """Text to typed values, for settings: each parser says what it wants and gives an example."""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -85,3 +87,79 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    """A parser of one of these words, in any case."""
+    by_key = {word.lower(): word for word in allowed}
+
+    def parse(text: str) -> str:
+        try:
+            return by_key[text.strip().lower()]
+        except KeyError:
+            raise ValueError(f"is none of {', '.join(allowed)}") from None
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """`on` or `off`.
+
+    Raises:
+        ValueError: neither.
+    """
+    return choice("on", "off")(text) == "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many within a span: 20 at once, then one more each twentieth of the span."""
+
+    limit: int
+    period: timedelta
+
+    def __str__(self) -> str:
+        """As `rate` reads it."""
+        return f"{self.limit}/{spell(self.period)}"
+
+
+_MOST: Final = 1_000_000
+_LONGEST: Final = timedelta(days=7)
+
+
+def rate(text: str) -> Rate | None:
+    """`20/1h`, or None for `off`.
+
+    Raises:
+        ValueError: neither.
+    """
+    if text.strip().lower() == "off":
+        return None
+    count, slash, span = text.partition("/")
+    try:
+        found = Rate(whole(count), duration(span))
+    except ValueError:
+        slash = ""
+    if not slash:
+        raise ValueError("is neither `off` nor <limit>/<period>")
+    if not 1 <= found.limit <= _MOST or not timedelta(seconds=1) <= found.period <= _LONGEST:
+        raise ValueError("wants a limit from 1 to 1000000 and a period from 1s to 7d")
+    return found
+
+
+Network = IPv4Network | IPv6Network
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks (CIDR) with commas or spaces between them.
+
+    Raises:
+        ValueError: naming the word that is neither.
+    """
+    found = []
+    for word in words(text):
+        try:
+            found.append(ip_network(word))
+        except ValueError as error:
+            raise ValueError(f"holds {word[:60]!r}, no address and no network: {error}") from None
+    return tuple(found)

@@ -11,42 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from gql_auth.kernel import parsing
+from gql_auth.kernel.declaring import PREFIX, SettingsError, fields_of, problem, setting
+from gql_auth.kernel.judging import judge
+from gql_auth.kernel.parsing import Network, Rate, choice, switch
 
-PREFIX: Final = "GQL_AUTH_"
 # Read by the test and soak scripts, not by the server: known, so that nobody is warned of them.
 _ELSEWHERE: Final = {f"{PREFIX}TEST_POSTGRES_URL", f"{PREFIX}SOAK"}
 
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "HS256"]
 SameSite = Literal["lax", "strict", "none"]
 LogFormat = Literal["auto", "json", "console"]
-
-
-class SettingsError(ValueError):
-    """One or more settings are wrong. Every problem is listed, each with its mend."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-def _setting(default: Any, parse: Callable[[str], Any], doc: str, example: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "doc": doc, "example": example})
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    by_key = {word.lower(): word for word in allowed}
-
-    def parse(text: str) -> str:
-        try:
-            return by_key[text.strip().lower()]
-        except KeyError:
-            raise ValueError(f"is none of {', '.join(allowed)}") from None
-
-    return parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,87 +35,201 @@ class Settings:
         SettingsError: a value is out of its range, or two do not go together.
     """
 
-    host: str = _setting(
+    host: str = setting(
         "127.0.0.1", str.strip, "Address the server listens on. Anything but loopback needs an "
         "https `PUBLIC_URL`.", "0.0.0.0",
     )  # fmt: skip
-    port: int = _setting(8000, parsing.whole, "Port the server listens on.", "8000")
-    workers: int = _setting(1, parsing.whole, "Server processes on this machine.", "4")
-    data_dir: Path = _setting(
+    port: int = setting(
+        8000,
+        parsing.whole,
+        "Port the server listens on.",
+        "8000",
+        between=(0, 65535),
+    )
+    workers: int = setting(
+        1,
+        parsing.whole,
+        "Server processes on this machine.",
+        "4",
+        between=(1, 64),
+    )
+    data_dir: Path = setting(
         Path("data"), lambda text: Path(text).expanduser(), "Folder of the embedded database and "
         "the master secret. Made with mode 0700.", "/var/lib/gql-auth",
     )  # fmt: skip
-    database_url: str = _setting(
+    database_url: str = setting(
         "", str.strip, "Empty: SQLite in the data directory. Otherwise a PostgreSQL URL.",
         "postgresql://gql_auth:password@localhost:5432/gql_auth",
     )  # fmt: skip
-    database_pool_size: int = _setting(
-        10, parsing.whole, "Database connections a process holds at most.", "10"
+    database_pool_size: int = setting(
+        10,
+        parsing.whole,
+        "Database connections a process holds at most.",
+        "10",
+        between=(1, 1000),
     )
-    secret: str = _setting(
+    database_direct_url: str = setting(
+        "", str.strip, "Only where `DATABASE_URL` leads through a pooler (PgBouncer in transaction "
+        "mode): the URL of the server itself, for listening and migrations. Prepared statements "
+        "are then off.", "postgresql://gql_auth:password@db.internal:5432/gql_auth",
+    )  # fmt: skip
+    database_listen: bool = setting(
+        True, switch, "`off` on engines without LISTEN/NOTIFY: revocations then reach other "
+        "processes by `REVOCATION_POLL` alone.", "off",
+    )  # fmt: skip
+    database_advisory_locks: bool = setting(
+        True, switch, "`off` on engines without advisory locks: rows of the table "
+        "`gql_auth_leases` take their place.", "off",
+    )  # fmt: skip
+    migrate_on_start: bool = setting(
+        True, switch, "`off` where the server's role may not change the schema: then "
+        "`gql-auth migrate` does it, by another role.", "off",
+    )  # fmt: skip
+    shutdown_delay: timedelta = setting(
+        timedelta(seconds=2), parsing.duration, "How long the server goes on serving after a "
+        "SIGTERM, with /readyz at 503, so that a load balancer looks elsewhere first.", "10s",
+        between=(0, 300),
+    )  # fmt: skip
+    trusted_proxies: tuple[Network, ...] = setting(
+        (), parsing.networks, "Proxies whose `X-Forwarded-For` or `Forwarded` is believed. "
+        "By default nobody's: the connection's own address counts.", "10.0.0.0/8,127.0.0.1",
+    )  # fmt: skip
+    secret: str = setting(
         "", str, "The master secret: passwords are keyed with it, refresh tokens signed, private "
         "keys encrypted. Made by itself on the embedded default; required with PostgreSQL. At "
         "least 32 random characters; losing it ends every session and every password.",
         'the output of: python3 -c "import secrets; print(secrets.token_urlsafe(48))"',
     )  # fmt: skip
-    public_url: str = _setting(
+    public_url: str = setting(
         "", lambda text: text.strip().rstrip("/"), "Where browsers reach the server. Decides the "
         "cookie's name and `Secure`. Default: `http://localhost` with the port that is served.",
         "https://auth.example.com",
     )  # fmt: skip
-    allowed_origins: tuple[str, ...] = _setting(
+    allowed_origins: tuple[str, ...] = setting(
         (), parsing.words, "Other origins whose pages may sign in and refresh (CORS with "
         "credentials, cross-site checks).", "https://app.example.com,https://admin.example.com",
     )  # fmt: skip
-    issuer: str = _setting(
+    issuer: str = setting(
         "", str.strip, "`iss` of the tokens. Default: `PUBLIC_URL`. Changing it ends the access "
         "tokens in use.", "https://auth.example.com",
     )  # fmt: skip
-    audience: str = _setting(
+    audience: str = setting(
         "", str.strip, "`aud` of the access tokens. Default: `PUBLIC_URL`. Changing it ends the "
         "access tokens in use.", "https://api.example.com",
     )  # fmt: skip
-    signing_algorithm: SigningAlgorithm = _setting(
-        "ES256", _choice("ES256", "EdDSA", "RS256", "HS256"), "Algorithm of new signing keys. "
+    signing_algorithm: SigningAlgorithm = setting(
+        "ES256", choice("ES256", "EdDSA", "RS256", "HS256"), "Algorithm of new signing keys. "
         "HS256 has no public key: other services cannot verify.", "EdDSA",
     )  # fmt: skip
-    access_token_ttl: timedelta = _setting(
-        timedelta(minutes=15), parsing.duration, "Life of an access token.", "15m"
+    access_token_ttl: timedelta = setting(
+        timedelta(minutes=15),
+        parsing.duration,
+        "Life of an access token.",
+        "15m",
+        between=(1, 86400),
     )
-    refresh_token_ttl: timedelta = _setting(
+    refresh_token_ttl: timedelta = setting(
         timedelta(days=7), parsing.duration, "A session ends this long after its last refresh.",
-        "7d",
+        "7d", between=(1, 86400 * 366),
     )  # fmt: skip
-    session_max_age: timedelta = _setting(
-        timedelta(days=90), parsing.duration, "A session ends at this age in any case.", "90d"
+    session_max_age: timedelta = setting(
+        timedelta(days=90),
+        parsing.duration,
+        "A session ends at this age in any case.",
+        "90d",
+        between=(1, 86400 * 3660),
     )
-    refresh_race_window: timedelta = _setting(
+    refresh_race_window: timedelta = setting(
         timedelta(seconds=10), parsing.duration, "How long after a rotation the token before is "
-        "still answered with the same successor, once that one was seen in use.", "10s",
+        "still answered with the same successor, once that one was seen in use.", "10s", between=(1, 300),
     )  # fmt: skip
-    clock_leeway: timedelta = _setting(
+    clock_leeway: timedelta = setting(
         timedelta(seconds=60), parsing.duration, "How far ahead another replica's clock may be: "
-        "`iat` up to this much in the future is accepted. Expiry has no leeway.", "60s",
+        "`iat` up to this much in the future is accepted. Expiry has no leeway.", "60s", between=(0, 300),
     )  # fmt: skip
-    revocation_poll: timedelta = _setting(
-        timedelta(seconds=1), parsing.duration, "How often a process looks for sessions that "
-        "others ended and for rotated keys.", "1s",
+    revocation_poll: timedelta = setting(
+        timedelta(seconds=5), parsing.duration, "How often a process looks for sessions that "
+        "others ended and for rotated keys, should a notification get lost.", "5s",
+        between=(1, 30),
     )  # fmt: skip
-    cookie_same_site: SameSite = _setting(
-        "lax", _choice("lax", "strict", "none"), "`SameSite` of the refresh cookie. `none` (with "
+    revocation_staleness: timedelta = setting(
+        timedelta(seconds=60), parsing.duration, "A process that has not reached the database for "
+        "longer refuses protected fields (SERVICE_UNAVAILABLE). Longer: an outage of the database "
+        "hurts less; shorter: a session revoked during it lives on less.", "60s",
+        between=(2, 86400),
+    )  # fmt: skip
+    cookie_same_site: SameSite = setting(
+        "lax", choice("lax", "strict", "none"), "`SameSite` of the refresh cookie. `none` (with "
         "`Partitioned`) is for a front end on another site and needs https.", "none",
     )  # fmt: skip
-    password_min_length: int = _setting(
+    password_min_length: int = setting(
         8, parsing.whole, "Characters of a password at least. NIST SP 800-63B-4 asks for 15 where "
-        "the password is the only factor.", "15",
+        "the password is the only factor.", "15", between=(8, 128),
     )  # fmt: skip
-    bcrypt_cost: int = _setting(12, parsing.whole, "bcrypt's cost, 10 to 16.", "12")
-    hash_queue: int = _setting(
+    bcrypt_cost: int = setting(
+        12,
+        parsing.whole,
+        "bcrypt's cost, 10 to 16.",
+        "12",
+        between=(10, 16),
+    )
+    hash_queue: int = setting(
         64, parsing.whole, "Password checks that may wait for a hashing thread; past that the "
-        "answer is SERVICE_UNAVAILABLE.", "64",
+        "answer is SERVICE_UNAVAILABLE.", "64", between=(1, 10_000),
     )  # fmt: skip
-    log_format: LogFormat = _setting(
-        "auto", _choice("auto", "json", "console"), "`auto`: JSON lines, or coloured text on a "
+    credential_fields: int = setting(
+        1, parsing.whole, "Fields of one operation that may check or set a password (`login`, "
+        "`signup`, `changePassword`); more are refused before anything runs.", "1",
+        between=(1, 100),
+    )  # fmt: skip
+    throttle_login_account_address: Rate | None = setting(
+        Rate(10, timedelta(minutes=15)), parsing.rate, "Failed sign-ins to one account from one "
+        "address (IPv6: /64).", "10/15m",
+    )  # fmt: skip
+    throttle_login_address: Rate | None = setting(
+        Rate(100, timedelta(minutes=15)), parsing.rate, "Sign-ins from one address to accounts "
+        "that have not signed in from it before.", "100/15m",
+    )  # fmt: skip
+    throttle_login_account: Rate | None = setting(
+        Rate(100, timedelta(hours=1)), parsing.rate, "Failed sign-ins to one account from all "
+        "addresses that it has not signed in from before.", "100/1h",
+    )  # fmt: skip
+    throttle_signup_address: Rate | None = setting(
+        Rate(20, timedelta(hours=1)), parsing.rate, "Accounts made or tried from one address.",
+        "20/1h",
+    )  # fmt: skip
+    throttle_refresh_session: Rate | None = setting(
+        Rate(300, timedelta(minutes=5)), parsing.rate, "Refreshes of one session.", "300/5m",
+    )  # fmt: skip
+    throttle_change_password_account: Rate | None = setting(
+        Rate(10, timedelta(minutes=15)), parsing.rate, "Failed password changes of one account.",
+        "10/15m",
+    )  # fmt: skip
+    ended_session_retention: timedelta = setting(
+        timedelta(days=30), parsing.duration, "How long ended and expired sessions are kept, with "
+        "why and when.", "30d", between=(86400, 86400 * 3660),
+    )  # fmt: skip
+    event_retention: timedelta = setting(
+        timedelta(days=365), parsing.duration, "How long audit events are kept.", "365d",
+        between=(86400, 86400 * 3660),
+    )  # fmt: skip
+    housekeeping_interval: timedelta = setting(
+        timedelta(minutes=1), parsing.duration, "How often one of the processes removes what is "
+        "kept no longer.", "1m", between=(1, 86400),
+    )  # fmt: skip
+    metrics_port: int = setting(
+        0, parsing.whole, "Port of /metrics (Prometheus), apart from the public one; 0: none.",
+        "9464", between=(0, 65535),
+    )  # fmt: skip
+    metrics_host: str = setting(
+        "127.0.0.1", str.strip, "Address that /metrics listens on.", "10.0.0.5"
+    )
+    tracing: bool = setting(
+        False, switch, "OpenTelemetry traces, sent where the standard `OTEL_*` variables say. "
+        "Wants the extra `gql-auth[tracing]`.", "on",
+    )  # fmt: skip
+    log_format: LogFormat = setting(
+        "auto", choice("auto", "json", "console"), "`auto`: JSON lines, or coloured text on a "
         "terminal.", "json",
     )  # fmt: skip
     warnings: tuple[str, ...] = field(default=(), repr=False)
@@ -147,12 +239,12 @@ class Settings:
             self, name, value
         )
         if not self.public_url:
-            low, high = _RANGES["port"]  # a wrong port is one problem, not two
+            low, high = declared()["port"].metadata["between"]  # wrong, it is one problem, not two
             port = self.port if low <= self.port <= high else 8000
             set_once("public_url", f"http://localhost:{port}")
         set_once("issuer", self.issuer or self.public_url)
         set_once("audience", self.audience or self.public_url)
-        problems, notes = _judge(self)
+        problems, notes = judge(self)
         if problems:
             raise SettingsError(problems)
         set_once("warnings", (*self.warnings, *notes))
@@ -219,7 +311,7 @@ class Settings:
             try:
                 values[name] = declared()[name].metadata["parse"](text)
             except ValueError as error:
-                problems.append(_problem(name, text, str(error)))
+                problems.append(problem(cls, name, text, str(error)))
         values |= {name: value for name, value in chosen.items() if value is not None}
         try:
             made = cls(**values, warnings=tuple(warnings))
@@ -233,118 +325,4 @@ class Settings:
 
 def declared() -> dict[str, dataclasses.Field[Any]]:
     """The settings by field name, in the order of the documentation."""
-    return {each.name: each for each in dataclasses.fields(Settings) if "doc" in each.metadata}
-
-
-def _problem(name: str, value: object, why: str, *, mend: str | None = None) -> str:
-    """One problem; `mend` is the setting whose example helps, where it is another one."""
-    text = parsing.spell(value) if isinstance(value, timedelta) else str(value)
-    shown = "" if name in {"secret", "database_url"} else f" {text[:80]!r}"
-    mend = mend or name
-    example = cast(str, declared()[mend].metadata["example"])
-    return f"{PREFIX}{name.upper()}{shown} {why}. Example: {PREFIX}{mend.upper()}={example}"
-
-
-_RANGES: Final[dict[str, tuple[float, float]]] = {
-    "port": (0, 65535),
-    "workers": (1, 64),
-    "database_pool_size": (1, 1000),
-    "password_min_length": (8, 128),
-    "bcrypt_cost": (10, 16),
-    "hash_queue": (1, 10_000),
-    "access_token_ttl": (1, 86400),
-    "refresh_token_ttl": (1, 86400 * 366),
-    "session_max_age": (1, 86400 * 3660),
-    "refresh_race_window": (1, 300),
-    "clock_leeway": (0, 300),
-    "revocation_poll": (1, 60),
-}
-
-
-def _judge(settings: Settings) -> tuple[list[str], list[str]]:
-    """What is wrong with a set of settings, and what is allowed but worth a warning."""
-    problems: list[str] = []
-    notes: list[str] = []
-    for name, (low, high) in _RANGES.items():
-        value = getattr(settings, name)
-        number = value.total_seconds() if isinstance(value, timedelta) else value
-        if not low <= number <= high:
-            ends = [
-                parsing.spell(timedelta(seconds=end))
-                if isinstance(value, timedelta)
-                else f"{end:g}"
-                for end in (low, high)
-            ]
-            problems.append(_problem(name, value, f"is not between {ends[0]} and {ends[1]}"))
-    if settings.refresh_token_ttl < settings.access_token_ttl:
-        problems.append(
-            _problem("refresh_token_ttl", settings.refresh_token_ttl,
-                     "is shorter than GQL_AUTH_ACCESS_TOKEN_TTL, which it must outlive")
-        )  # fmt: skip
-    for name in ("public_url", *("allowed_origins",) * bool(settings.allowed_origins)):
-        value = getattr(settings, name)
-        for url in (value,) if isinstance(value, str) else value:
-            try:
-                parsing.origin(url)
-            except ValueError as error:
-                problems.append(_problem(name, url, str(error)))
-    if not problems:
-        problems += _judge_reach(settings)
-    problems += _judge_secret(settings)
-    if settings.database_url and settings.embedded and not _is_sqlite(settings.database_url):
-        problems.append(_problem("database_url", "", "is neither postgresql:// nor sqlite:///"))
-    if settings.cookie_same_site == "none":
-        notes.append("GQL_AUTH_COOKIE_SAME_SITE=none sends the refresh cookie on cross-site "
-                     "requests; only origins in GQL_AUTH_ALLOWED_ORIGINS may use it")  # fmt: skip
-    return problems, notes
-
-
-def _is_sqlite(url: str) -> bool:
-    return url.startswith("sqlite:///")
-
-
-def _judge_reach(settings: Settings) -> list[str]:
-    """Cookies without `Secure` stay on this machine: plain http serves loopback only."""
-    problems: list[str] = []
-    if not settings.https:
-        if not parsing.is_loopback(urlsplit(settings.public_url).hostname or ""):
-            problems.append(_problem("public_url", settings.public_url, "is plain http and not "
-                                     "loopback: passwords and cookies would travel in the open"))  # fmt: skip
-        elif not parsing.is_loopback(settings.host):
-            problems.append(_problem("host", settings.host, "is not loopback, and over plain http "
-                                     "the server serves loopback only: set GQL_AUTH_PUBLIC_URL to "
-                                     "the https address that browsers use",
-                                     mend="public_url"))  # fmt: skip
-        if settings.cookie_same_site == "none":
-            problems.append(_problem("cookie_same_site", "none",
-                                     "needs an https GQL_AUTH_PUBLIC_URL",
-                                     mend="public_url"))  # fmt: skip
-    problems += [
-        _problem("allowed_origins", url, "is plain http and not loopback")
-        for url in settings.allowed_origins
-        if url.startswith("http://") and not parsing.is_loopback(urlsplit(url).hostname or "")
-    ]
-    return problems
-
-
-SECRET_BYTES: Final = 32  # 256 bits, the size of the keys derived from it
-_EXAMPLE_WORDS: Final = ("changeme", "change-me", "change_me", "secret", "example", "password",
-                         "your-", "token_urlsafe", "insecure", "default", "0123456789", "abcdefgh")  # fmt: skip
-
-
-def _judge_secret(settings: Settings) -> list[str]:
-    """A default, short or patterned master secret is refused: everything hangs on it."""
-    secret = settings.secret
-    if not secret:
-        if settings.embedded:
-            return []
-        return [_problem("secret", "", "is required with PostgreSQL: every replica needs the same")]
-    try:
-        size = len(secret.encode())
-    except UnicodeEncodeError:  # bytes in the environment that are no text
-        return [_problem("secret", "", "is not text in UTF-8")]
-    if size < SECRET_BYTES:
-        return [_problem("secret", "", "is shorter than 32 characters")]
-    if len(set(secret)) < 12 or any(word in secret.lower() for word in _EXAMPLE_WORDS):  # noqa: PLR2004
-        return [_problem("secret", "", "looks like an example or a pattern, not like randomness")]
-    return []
+    return fields_of(Settings)

@@ -5,8 +5,10 @@ from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
+from gql_auth.kernel.addresses import origin_of
 from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.errors import Forbidden, Unauthenticated
+from gql_auth.kernel.parsing import Network
 from gql_auth.kernel.unit import Units
 from gql_auth.serving.cookies import CookieRules, RefreshCookie, require_own_site
 
@@ -24,6 +26,11 @@ class Doorkeeper(Protocol):
     @property
     def cookie_rules(self) -> CookieRules:
         """Name and attributes of the refresh cookie."""
+        ...
+
+    @property
+    def trusted_proxies(self) -> tuple[Network, ...]:
+        """Whose word on where a request comes from is taken."""
         ...
 
     def authenticate(self, token: str) -> Caller:
@@ -57,6 +64,7 @@ class RequestContext:
         self.connection_params: dict[str, object] | None = None
         self._caller: Caller | None = None
         self._cookie: RefreshCookie | None = None
+        self._client: Client | None = None
 
     @property
     def units(self) -> Units:
@@ -65,11 +73,22 @@ class RequestContext:
 
     @property
     def client(self) -> Client:
-        """The far end of the line. The address is the connection's own; no header changes it."""
-        peer = self.request.client
-        agent = self.request.headers.get("user-agent", "")
-        printable = "".join(letter for letter in agent if letter.isprintable())
-        return Client(peer.host[:45] if peer else None, printable[:_USER_AGENT_LENGTH] or None)
+        """The far end of the line. The address is the connection's own, unless a trusted proxy
+        says whom it speaks for."""
+        if self._client is None:
+            peer, headers = self.request.client, self.request.headers
+            address = origin_of(
+                peer.host if peer else None,
+                forwarded_for=headers.getlist("x-forwarded-for"),
+                forwarded=headers.getlist("forwarded"),
+                trusted=self.system.trusted_proxies,
+            )
+            agent = headers.get("user-agent", "")[: 4 * _USER_AGENT_LENGTH]
+            printable = "".join(letter for letter in agent if letter.isprintable())
+            self._client = Client(
+                address[:45] if address else None, printable[:_USER_AGENT_LENGTH] or None
+            )
+        return self._client
 
     def require_caller(self) -> Caller:
         """Who the bearer token speaks for.

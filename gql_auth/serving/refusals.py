@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import strawberry
 
@@ -102,6 +102,11 @@ class TooManyAttemptsType(AuthErrorType):
     retry_after: int = strawberry.field(
         description="Seconds after which another attempt makes sense."
     )
+
+    @classmethod
+    def of(cls, refusal: Refused) -> Self:
+        """The GraphQL form of the refusal."""
+        return cls(message=str(refusal), retry_after=cast(Any, refusal).retry_after)
 
 
 class RefusalHandler:

@@ -15,6 +15,7 @@ from strawberry.types.execution import ExecutionContext
 from strawberry.types.field import StrawberryField
 
 from gql_auth.serving import errors as answers
+from gql_auth.serving.credentials import too_many
 from gql_auth.serving.permissions import Guard
 
 # The introspection query has about 400 tokens; validation time can grow with their square.
@@ -70,8 +71,9 @@ def _size_of(text: str, document: DocumentNode) -> int:
 class CachedDocuments(SchemaExtension):
     """Takes documents from the cache instead of parsing and validating them again."""
 
-    def __init__(self, cache: DocumentCache) -> None:
+    def __init__(self, cache: DocumentCache, credential_fields: int) -> None:
         self._cache = cache
+        self._credential_fields = credential_fields
         self._hit = False
 
     def on_parse(self) -> Iterator[None]:
@@ -98,6 +100,15 @@ class CachedDocuments(SchemaExtension):
         if _is_ambiguous(context):
             problem = "The document holds several operations: say which by `operationName`"
             context.pre_execution_errors = [GraphQLError(problem)]
+        elif context.graphql_document is not None and (
+            refusal := too_many(
+                context.schema._schema,  # noqa: SLF001 - Strawberry has no public face for it
+                context.graphql_document,
+                context._provided_operation_name,  # noqa: SLF001
+                most=self._credential_fields,
+            )
+        ):
+            context.pre_execution_errors = [refusal]
         yield
         if not self._hit and not context.pre_execution_errors and context.graphql_document:
             self._cache.put(context.query or "", context.graphql_document)
@@ -174,6 +185,6 @@ def merge(
     return strawberry.type(type(name, parts, {}), description=description)
 
 
-def document_cache_extension() -> Any:
+def document_cache_extension(credential_fields: int) -> Any:
     """A factory of extensions that share one cache."""
-    return partial(CachedDocuments, DocumentCache())
+    return partial(CachedDocuments, DocumentCache(), credential_fields)

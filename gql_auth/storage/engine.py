@@ -4,26 +4,34 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gql_auth.kernel.clock import SharedClock, monotonic
+from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import Unavailable
-from gql_auth.kernel.settings import Settings, SettingsError
+from gql_auth.kernel.settings import Settings
+from gql_auth.storage.outages import is_pooled, is_stale, translated
+
+_log = logging.getLogger("gql_auth.database")
 
 _WRITE: Final = "gql_auth_write"
 WAIT: Final = 10.0  # seconds: for a connection, for SQLite's lock, for a PostgreSQL connect
+_UNIT: Final = 20.0  # seconds that one transaction may take
+_SPARE: Final = 2  # connections that requests never get: revocations are learnt under any load
 
 
 def database_url(settings: Settings, *, synchronous: bool = False) -> URL:
     """Where the database is, with the driver to use.
 
-    psycopg 3 speaks both ways, so migrations and requests share one driver.
+    psycopg 3 speaks both ways, so migrations and requests share one driver. What libpq alone
+    understands of a PostgreSQL URL (several hosts) is not in the answer; see `conninfo`.
 
     Raises:
         SettingsError: the URL cannot be read.
@@ -34,16 +42,51 @@ def database_url(settings: Settings, *, synchronous: bool = False) -> URL:
     try:
         url = make_url(settings.database_url)
     except (ArgumentError, ValueError):
-        raise SettingsError(["GQL_AUTH_DATABASE_URL is not a database URL"]) from None
+        if settings.embedded:
+            raise SettingsError(["GQL_AUTH_DATABASE_URL is not a database URL"]) from None
+        conninfo(settings)
+        return URL.create("postgresql+psycopg")
     if settings.embedded:
         return url.set(drivername="sqlite" if synchronous else "sqlite+aiosqlite")
     return url.set(drivername="postgresql+psycopg")
 
 
+def conninfo(settings: Settings, *, direct: bool = False) -> str:
+    """The PostgreSQL URL, for libpq as the operator wrote it: several hosts, services, TLS.
+
+    Args:
+        direct: round the pooler, where there is one.
+
+    Raises:
+        SettingsError: libpq cannot read it.
+    """
+    from psycopg import ProgrammingError  # noqa: PLC0415 - not loaded on SQLite
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+
+    name = "database_direct_url" if direct and settings.database_direct_url else "database_url"
+    bounds: dict[str, Any] = {
+        "connect_timeout": int(WAIT),
+        "application_name": "gql-auth",
+        # A host that swallows packets is found out in this time, not in the kernel's 15 minutes.
+        "tcp_user_timeout": int(WAIT * 1000),
+        "keepalives_idle": int(WAIT),
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+    given = getattr(settings, name)
+    try:
+        known = make_conninfo(given)
+        return make_conninfo(given, **{k: v for k, v in bounds.items() if f"{k}=" not in known})
+    except ProgrammingError:
+        raise SettingsError([f"GQL_AUTH_{name.upper()} is not a PostgreSQL URL"]) from None
+
+
 def sqlite_path(settings: Settings) -> Path | None:
     """The SQLite file, or None on PostgreSQL."""
+    if not settings.embedded:
+        return None
     url = database_url(settings)
-    return Path(url.database) if settings.embedded and url.database else None
+    return Path(url.database) if url.database else None
 
 
 class Database:
@@ -55,48 +98,110 @@ class Database:
     """
 
     def __init__(self, settings: Settings) -> None:
-        url = database_url(settings)
-        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.is_sqlite = settings.embedded
         options: dict[str, Any] = {
-            "pool_size": settings.database_pool_size,
+            "pool_size": settings.database_pool_size + _SPARE,
             "max_overflow": 0,
             "pool_timeout": WAIT,
             # Neither logs nor the texts of exceptions repeat what was stored.
             "hide_parameters": True,
         }
+        self._prepare = not settings.database_direct_url
         if self.is_sqlite:
             options["connect_args"] = {"timeout": WAIT}
             # At DEBUG aiosqlite logs every statement with its values, hashes and addresses too.
             logging.getLogger("aiosqlite").setLevel(logging.INFO)
         else:
+            self._conninfo = conninfo(settings)
             options["pool_pre_ping"] = True
-            options["connect_args"] = {
-                "connect_timeout": int(WAIT),
-                "application_name": "gql-auth",
-            }
-        self._engine: AsyncEngine = create_async_engine(url, **options)
+            options["async_creator"] = self._connect
+        self._engine: AsyncEngine = create_async_engine(database_url(settings), **options)
         self._reads = self._engine
         self._writes = self._engine.execution_options(**{_WRITE: True})
         self._writer = asyncio.Lock()
+        self._slots = asyncio.Semaphore(settings.database_pool_size)
+        self._size = settings.database_pool_size
+        self._waiting = 0
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
 
+    async def _connect(self) -> Any:
+        from psycopg import AsyncConnection as Postgres  # noqa: PLC0415 - not loaded on SQLite
+
+        connection = await Postgres.connect(self._conninfo)
+        if not self._prepare:
+            connection.prepare_threshold = None
+        return connection
+
+    @property
+    def usage(self) -> tuple[int, int, int]:
+        """Connections that requests hold, how many they may, how many requests wait for one."""
+        held = self._size - self._slots._value  # noqa: SLF001 - there is no public face
+        return held, self._size, self._waiting
+
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads."""
-        async with _translated(), self._reads.connect() as connection, connection.begin():
+    async def reading(self, *, spare: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads; `spare`: on a connection kept back from requests."""
+        async with (
+            self._slot(spare),
+            translated(_UNIT),
+            self._connected(self._reads) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self, *, spare: bool = False) -> AsyncIterator[AsyncConnection]:
         """A transaction that the caller commits or rolls back."""
         if not self.is_sqlite:
-            async with _translated(), self._writes.connect() as connection:
+            async with (
+                self._slot(spare),
+                translated(_UNIT),
+                self._connected(self._writes) as connection,
+            ):
                 yield connection
             return
-        async with _in_turn(self._writer), _translated(), self._writes.connect() as connection:
+        async with (
+            _in_turn(self._writer),
+            translated(_UNIT),
+            self._connected(self._writes) as connection,
+        ):
             yield connection
+
+    @asynccontextmanager
+    async def _slot(self, spare: bool) -> AsyncIterator[None]:
+        if spare:
+            yield
+            return
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise Unavailable from error
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with engine.connect() as connection:
+            try:
+                yield connection
+            except DBAPIError as error:
+                if is_pooled(error) and self._prepare:
+                    self._prepare = False
+                    _log.warning(
+                        "a pooler in transaction mode is between: prepared statements are off now; "
+                        "set GQL_AUTH_DATABASE_DIRECT_URL to the server's own URL"
+                    )
+                if is_stale(error):
+                    await connection.invalidate()
+                raise
 
     async def ping(self) -> None:
         """Come back if the database answers.
@@ -104,8 +209,21 @@ class Database:
         Raises:
             Unavailable: it does not.
         """
-        async with self.reading() as connection:
+        async with self.reading(spare=True) as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def set_clock(self, clock: SharedClock) -> None:
+        """Let a clock follow the database's.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        async with self.reading(spare=True) as connection:
+            asked = monotonic()
+            told: datetime = (
+                await connection.execute(text("SELECT clock_timestamp()"))
+            ).scalar_one()
+            clock.follow(told.astimezone(UTC), asked=asked, answered=monotonic())
 
     async def close(self) -> None:
         """Close every connection."""
@@ -118,38 +236,12 @@ async def _in_turn(lock: asyncio.Lock) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(WAIT):
             await lock.acquire()
-    except TimeoutError:
-        raise Unavailable from None
+    except TimeoutError as error:
+        raise Unavailable from error
     try:
         yield
     finally:
         lock.release()
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    """Turn what drivers raise about the database itself into `Unavailable`.
-
-    A driver's text names hosts and files: it goes to the log as the cause, never to a client.
-    Errors about our statements (constraint, syntax) pass: they are verdicts or defects.
-    """
-    try:
-        yield
-    except PoolTimeout as error:
-        raise Unavailable from error
-    except DBAPIError as error:
-        if error.connection_invalidated or _is_outage(error):
-            raise Unavailable from error
-        raise
-    except OSError as error:
-        raise Unavailable from error
-
-
-def _is_outage(error: DBAPIError) -> bool:
-    # SQLite calls a missing table or column operational too; waiting mends neither.
-    if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
-        return False
-    return type(error).__name__ in {"OperationalError", "InterfaceError"}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

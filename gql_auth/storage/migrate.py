@@ -8,19 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
-from gql_auth.storage.engine import WAIT, database_url
+from gql_auth.storage.engine import conninfo, database_url
+from gql_auth.storage.locks import Lock, hold, make_leases
+from gql_auth.storage.outages import sqlstate
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0001"  # the newest revision in `migrations/versions`, what this release works on
+HEAD: Final = "0002"  # the newest revision in `migrations/versions`, what this release makes
+# What it runs on besides: the schema of the release before, while that one is replaced.
+BEFORE: Final = "0001"
 VERSION_TABLE: Final = "gql_auth_migrations"
-_ADVISORY_LOCK: Final = 0x67716C61757468  # "gqlauth": one migrator at a time, cluster-wide
+# Two that make the same table at the same time: the later one is told so, in one of these ways.
+_LOST_RACE: Final = {"23505", "42P07", "42710"}
 
 
 class SchemaOutdated(Exception):  # noqa: N818 - a state of affairs with one mend
@@ -52,10 +57,13 @@ def _config() -> "Config":
 
 
 def _engine(settings: Settings) -> Engine:
-    # Without it a host that swallows packets holds the command for minutes.
-    bounds = {} if settings.embedded else {"connect_timeout": int(WAIT)}
     url = database_url(settings, synchronous=True)
-    return create_engine(url, poolclass=NullPool, connect_args=bounds)
+    if settings.embedded:
+        return create_engine(url, poolclass=NullPool)
+    from psycopg import connect  # noqa: PLC0415 - not loaded on SQLite
+
+    where = conninfo(settings, direct=True)
+    return create_engine(url, poolclass=NullPool, creator=lambda: connect(where))
 
 
 def current(settings: Settings) -> str | None:
@@ -78,16 +86,25 @@ def current(settings: Settings) -> str | None:
 
 
 def migrate(settings: Settings) -> None:
-    """Run what is missing, in one transaction.
+    """Run what is missing, in one transaction, one process at a time.
 
     Raises:
         SchemaOutdated: a newer release made the schema.
         Unavailable: the database cannot be reached.
     """
-    from alembic import command  # noqa: PLC0415
-
     if is_newer(found := current(settings)):
         raise SchemaOutdated(found)
+    try:
+        _upgrade(settings)
+    except DBAPIError as error:
+        if sqlstate(error) not in _LOST_RACE:
+            raise
+        _upgrade(settings)  # what the other one made is there now
+
+
+def _upgrade(settings: Settings) -> None:
+    from alembic import command  # noqa: PLC0415
+
     config = _config()
     engine = _engine(settings)
     if settings.embedded:
@@ -95,11 +112,13 @@ def migrate(settings: Settings) -> None:
         # is killed half-way would leave tables that the next one trips over.
         event.listen(engine, "connect", lambda raw, _: setattr(raw, "isolation_level", None))
         event.listen(engine, "begin", lambda opened: opened.exec_driver_sql("BEGIN IMMEDIATE"))
+    advisory = settings.database_advisory_locks
     try:
+        if not settings.embedded and not advisory:
+            with engine.begin() as connection:
+                make_leases(connection)
         with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"),
-                                   {"key": _ADVISORY_LOCK})  # fmt: skip
+            hold(connection, Lock.MIGRATIONS, advisory=advisory)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except OperationalError as error:
@@ -108,13 +127,14 @@ def migrate(settings: Settings) -> None:
         engine.dispose()
 
 
-def require_current(settings: Settings) -> None:
-    """Come back if the schema is the one this release works on.
+def require_usable(settings: Settings) -> str:
+    """The schema's revision, if this release runs on it.
 
     Raises:
         SchemaOutdated: naming the command that mends it.
         Unavailable: the database cannot be reached.
     """
     found = current(settings)
-    if found != HEAD:
+    if found not in {BEFORE, HEAD}:
         raise SchemaOutdated(found)
+    return found

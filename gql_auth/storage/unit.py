@@ -49,14 +49,24 @@ class SqlUnit:
 
 
 class SqlUnits:
-    """Opens units of work on one database."""
+    """Opens units of work on one database.
+
+    Args:
+        spare: on connections that requests never get, for a process's own tasks.
+    """
 
     def __init__(
-        self, database: Database, parts: Parts, factories: Mapping[type, ServiceFactory]
+        self,
+        database: Database,
+        parts: Parts,
+        factories: Mapping[type, ServiceFactory],
+        *,
+        spare: bool = False,
     ) -> None:
         self._database = database
         self._parts = parts
         self._factories: dict[type, ServiceFactory] = dict(factories)
+        self._spare = spare
 
     def _unit(self, connection: Any) -> SqlUnit:
         return SqlUnit(connection, self._parts, self._factories)
@@ -64,14 +74,14 @@ class SqlUnits:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqlUnit]:
         """A unit that only reads."""
-        async with self._database.reading() as connection:
+        async with self._database.reading(spare=self._spare) as connection:
             yield self._unit(connection)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[SqlUnit]:
         """A unit that commits at its end, and on a refusal that leaves evidence."""
         refusal: Refused | None = None
-        async with self._database.writing() as connection:
+        async with self._database.writing(spare=self._spare) as connection:
             transaction = await connection.begin()
             unit = self._unit(connection)
             try:

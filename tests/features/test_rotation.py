@@ -135,10 +135,11 @@ def claims(token: str | None) -> dict[str, Any]:
 async def flush(auth: GraphQLAuth) -> Callable[[], Awaitable[None]]:
     """Writes the confirmations there are; the background task, whose end nobody could await, is
     stopped for it."""
-    for task in auth.system._tasks:
+    tasks = auth.system._tasks._tasks
+    for task in tasks:
         task.cancel()
-    await asyncio.wait(auth.system._tasks)
-    return auth.system._confirm
+    await asyncio.wait(tasks)
+    return auth.system.confirm
 
 
 Flush = Callable[[], Awaitable[None]]

@@ -259,7 +259,7 @@ async def test_other_processes_learn_what_was_ended(
         there = _client(other, http, laptop)
         assert "data" in await there.me()
         await laptop.field(LOGOUT)
-        await system._learn(clock.now())
+        await system.learn()
         assert reason_of(await there.me()) == "SESSION_REVOKED"
 
 
@@ -285,13 +285,14 @@ async def test_what_rolls_back_does_not_end_in_memory(
 
 
 def test_ended_sessions_are_kept_as_long_as_a_token_could_live(clock: SettableClock) -> None:
-    """An ended session is remembered up to the keeping time, and dropped after it."""
-    ended = EndedSessions(clock, timedelta(minutes=15))
+    """An ended session is remembered up to the keeping time, and dropped a sixteenth of it after
+    that at the latest."""
+    ended = EndedSessions(clock, timedelta(minutes=16))
     ended.add(UUID(int=1), clock.now())
-    clock.forward(minutes=15)
+    clock.forward(minutes=16)
     ended.forget_old()
     assert UUID(int=1) in ended
-    clock.forward(microseconds=1)
+    clock.forward(minutes=1)
     ended.forget_old()
     assert UUID(int=1) not in ended
     assert len(ended) == 0

@@ -67,6 +67,14 @@ class EventStore(Protocol):
         """The newest events of an account, newest first."""
         ...
 
+    async def of_session(self, session_id: UUID, limit: int) -> list[Event]:
+        """The events of a session, oldest first."""
+        ...
+
+    async def remove_before(self, instant: datetime, limit: int) -> int:
+        """Remove events from before an instant, oldest first; how many."""
+        ...
+
 
 class Listeners:
     """Tells the host application's functions of events, after the commit, in the background.
@@ -145,3 +153,11 @@ class Audit:
     async def story(self, user_id: UUID, limit: int = 100) -> list[Event]:
         """The newest events of an account, newest first."""
         return await self._store.of_user(user_id, limit)
+
+    async def story_of_session(self, session_id: UUID, limit: int = 1000) -> list[Event]:
+        """The events of one session, from sign-in to end."""
+        return await self._store.of_session(session_id, limit)
+
+    async def forget(self, before: datetime, limit: int) -> int:
+        """Remove events from before an instant; how many."""
+        return await self._store.remove_before(before, limit)

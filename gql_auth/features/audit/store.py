@@ -1,8 +1,10 @@
 """Audit events in SQL."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select
 
@@ -42,6 +44,25 @@ class SqlEvents:
             .limit(limit)
         )
         return [_event(row) for row in rows]
+
+    async def of_session(self, session_id: UUID, limit: int) -> list[Event]:
+        """The events of a session, oldest first."""
+        rows = await self._connection.execute(
+            select(EventRow)
+            .where(col(EventRow.session_id) == session_id)
+            .order_by(col(EventRow.at), col(EventRow.id))
+            .limit(limit)
+        )
+        return [_event(row) for row in rows]
+
+    async def remove_before(self, instant: datetime, limit: int) -> int:
+        """Remove the oldest. Ids sort by time (UUIDv7), which spares an index by time; `at`
+        decides, as a clock may have been wrong when an id was made."""
+        floor = UUID(int=int(instant.timestamp() * 1000) << 80)
+        old = select(EventRow.id).where(col(EventRow.id) < floor, col(EventRow.at) < instant)
+        oldest = old.order_by(col(EventRow.id)).limit(limit)
+        gone = await self._connection.execute(delete(EventRow).where(col(EventRow.id).in_(oldest)))
+        return gone.rowcount
 
 
 def _event(row: Any) -> Event:

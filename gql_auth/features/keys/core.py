@@ -107,6 +107,7 @@ class KeyRing:
     private: Any
     verification: Mapping[str, VerificationKey]
     jwks: Mapping[str, Any]
+    made_of: tuple[tuple[str, str], ...]  # ids and states
 
 
 class KeyRings:
@@ -121,6 +122,11 @@ class KeyRings:
         if self._ring is None:
             raise LookupError("the signing keys are not loaded yet")
         return self._ring
+
+    @property
+    def made_of(self) -> tuple[tuple[str, str], ...]:
+        """Ids and states of the keys in the newest ring."""
+        return self._ring.made_of if self._ring else ()
 
     def swap(self, ring: KeyRing) -> None:
         """Use `ring` from now on."""
@@ -182,13 +188,16 @@ class Keys:
         if coming is None or coming.algorithm != self._algorithm:
             await self._add(now)
 
-    async def ring(self) -> KeyRing:
-        """The keys in use.
+    async def ring(self, known: KeyRings | None = None) -> KeyRing:
+        """The keys in use; the very ring that is known already, where nothing has changed.
 
         Raises:
             SecretMismatch: the master secret does not open the current key.
         """
         keys = [key for key in await self._store.all() if key.state is not KeyState.RETIRED]
+        made_of = tuple((key.kid, key.state.value) for key in keys)
+        if known is not None and known.made_of == made_of:
+            return known.ring
         current = next(key for key in keys if key.state is KeyState.CURRENT)
         private = self._open(current)
         published = [key.public_jwk for key in keys if key.public_jwk is not None]
@@ -198,6 +207,7 @@ class Keys:
             private=private,
             verification={key.kid: self._verification(key) for key in keys},
             jwks={"keys": [dict(jwk) for jwk in published]},
+            made_of=made_of,
         )
 
     async def list(self) -> list[StoredKey]:

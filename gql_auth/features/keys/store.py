@@ -1,23 +1,25 @@
 """Signing keys in SQL."""
 
 from datetime import datetime
-from typing import Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select, update
 
 from gql_auth.features.keys.core import StoredKey
 from gql_auth.features.keys.tables import KeyRow
-
-_ADVISORY_LOCK: Final = 0x67716B657973  # "gqkeys": one rotation at a time, also on no rows
+from gql_auth.storage.announcements import Announcements
+from gql_auth.storage.locks import Lock, Locks
 
 
 class SqlKeys:
     """Implements `KeyStore`."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(
+        self, connection: AsyncConnection, locks: Locks, announcements: Announcements
+    ) -> None:
         self._connection = connection
+        self._locks = locks
+        self._announcements = announcements
 
     async def add(self, key: StoredKey) -> None:
         """Keep a new key."""
@@ -31,13 +33,12 @@ class SqlKeys:
                 activated_at=key.activated_at,
             )
         )
+        await self._announcements.tell_changed(self._connection)
 
     async def all(self, *, lock: bool = False) -> list[StoredKey]:
-        """Every key, oldest first. SQLite's writers are alone anyway."""
-        if lock and self._connection.dialect.name == "postgresql":
-            await self._connection.execute(
-                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}
-            )
+        """Every key, oldest first; the lock is one of its own, as there may be no rows yet."""
+        if lock:
+            await self._locks.hold(self._connection, Lock.KEYS)
         rows = await self._connection.execute(
             select(KeyRow).order_by(col(KeyRow.created_at), col(KeyRow.kid))
         )
@@ -60,3 +61,4 @@ class SqlKeys:
         await self._connection.execute(
             update(KeyRow).where(col(KeyRow.kid) == kid).values(**instants)
         )
+        await self._announcements.tell_changed(self._connection)

@@ -66,14 +66,32 @@ class HashingThreads:
             self._threads, thread_name_prefix="hashing", initializer=_be_nice
         )
 
-    async def run(self, act: Callable[[], T]) -> T:
-        """The result of `act`, worked out in a thread.
+    @property
+    def running(self) -> int:
+        """How many are being worked out."""
+        return min(self._inside, self._threads)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a thread."""
+        return self._inside - self.running
+
+    def require_room(self) -> None:
+        """Come back if there is room for one more.
 
         Raises:
             Unavailable: the queue is full.
         """
         if self._inside >= self._room:
             raise Unavailable("Too many sign-ins at the moment, try again shortly", retry_after=2)
+
+    async def run(self, act: Callable[[], T]) -> T:
+        """The result of `act`, worked out in a thread.
+
+        Raises:
+            Unavailable: the queue is full.
+        """
+        self.require_room()
         self._inside += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, act)

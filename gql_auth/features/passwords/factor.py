@@ -50,6 +50,14 @@ class PasswordFactor:
         """Rules that a presented password breaks."""
         return judge_presented(secret, field)
 
+    def require_room(self) -> None:
+        """Come back if a secret could be checked now.
+
+        Raises:
+            Unavailable: too many are waiting.
+        """
+        self._threads.require_room()
+
     async def verify(self, user: User | None, secret: str) -> PasswordProof | None:
         """Proof where the password is the account's."""
         async with self._units.read() as unit:  # also for nobody: the same work, the same time

@@ -5,7 +5,7 @@ no token hash is kept; a presented refresh token is judged by its signed generat
 row's by `rotation.judge`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,12 +15,15 @@ from uuid import UUID
 from gql_auth.features.audit.core import Audit, Tag
 from gql_auth.features.sessions.memory import EndedSessions
 from gql_auth.features.sessions.rotation import Session, Verdict, judge
+from gql_auth.features.throttle.core import Throttles
 from gql_auth.features.tokens.core import RefreshClaims
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
 from gql_auth.kernel.errors import Refused, Unavailable
+from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Unit
 
+_PAGE: Final = 5_000  # ended sessions learnt in one transaction
 _ROUNDS: Final = 8  # a loser of the conditional update reads again; twice is the normal maximum
 
 
@@ -117,8 +120,19 @@ class SessionStore(Protocol):
         """Sessions newest first; only those alive at an instant where one is given."""
         ...
 
-    async def ended_since(self, since: datetime) -> list[tuple[UUID, datetime]]:
-        """Ids and ends of the sessions that ended since."""
+    async def ended_since(
+        self, since: datetime, after: UUID | None, limit: int
+    ) -> list[tuple[UUID, datetime]]:
+        """Ids and ends of sessions that ended since, in order of end and id; behind the one
+        that ended at `since` and has the id `after`, where it is given."""
+        ...
+
+    async def page(self, after: UUID | None, limit: int) -> list[tuple[UUID, datetime]]:
+        """Ids behind `after`, in order, and when each session was or will be over."""
+        ...
+
+    async def remove(self, sessions: Sequence[UUID]) -> None:
+        """Delete rows."""
         ...
 
     async def confirm(self, seen: Mapping[UUID, int]) -> None:
@@ -137,6 +151,8 @@ class Sessions:
         clock: Clock,
         ended: EndedSessions,
         limits: SessionLimits,
+        throttles: Throttles,
+        telemetry: Telemetry,
     ) -> None:
         self._store = store
         self._audit = audit
@@ -144,6 +160,8 @@ class Sessions:
         self._clock = clock
         self._ended = ended
         self._limits = limits
+        self._throttles = throttles
+        self._telemetry = telemetry
 
     async def open(self, user_id: UUID, client: Client) -> Session:
         """A new session, generation 0."""
@@ -158,6 +176,7 @@ class Sessions:
 
         Raises:
             RefreshRejected: EXPIRED, REVOKED or REUSED; a reused token has ended its session.
+            TooManyAttempts: this session is refreshed too often; it goes on.
             Unavailable: too many rotations at once to get a clear view.
         """
         for _ in range(_ROUNDS):
@@ -173,12 +192,15 @@ class Sessions:
             if now >= session.expires_at and verdict is not Verdict.AHEAD:
                 # An older token may name a later end, where the operator shortened the time.
                 raise RefreshRejected(Rejection.EXPIRED)
-            if verdict in {Verdict.REPLAY, Verdict.RACED}:
-                return session
             if verdict is Verdict.REUSED:
                 await self._end_as_reused(session, presented, client)
+            await self._throttles.refresh(session.id, idle=now - session.rotated_at)
+            if verdict in {Verdict.REPLAY, Verdict.RACED}:
+                self._report(verdict)
+                return session
             rotated = await self._rotate(session, presented.generation, now, client)
             if rotated is not None:
+                self._report(verdict)
                 if verdict is Verdict.AHEAD:
                     await self._audit.record(
                         Tag.REFRESH_AHEAD,
@@ -190,6 +212,9 @@ class Sessions:
                     )
                 return rotated
         raise Unavailable
+
+    def _report(self, verdict: Verdict) -> None:
+        self._unit.after_commit(lambda: self._telemetry.refreshed(verdict.value))
 
     async def _rotate(
         self, session: Session, presented: int, now: datetime, client: Client
@@ -269,14 +294,37 @@ class Sessions:
             )
         return len(ended)
 
+    async def find(self, session_id: UUID) -> Session | None:
+        """A session whatever its state; for operators."""
+        return await self._store.get(session_id)
+
     async def of_user(self, user_id: UUID, *, ended_too: bool = False) -> list[Session]:
         """The sessions of an account, newest first; living ones unless asked otherwise."""
         return await self._store.of_user(user_id, None if ended_too else self._clock.now())
 
-    async def learn_ended(self, since: datetime) -> None:
-        """Take over what other processes ended."""
-        for session_id, at in await self._store.ended_since(since):
+    async def learn_ended(
+        self, since: datetime, after: UUID | None = None
+    ) -> tuple[datetime, UUID] | None:
+        """Take over some of what other processes ended since; where to go on, if there is more.
+        By pages, so that no transaction and no turn of the event loop gets long."""
+        page = await self._store.ended_since(since, after, _PAGE)
+        for session_id, at in page:
             self._ended.add(session_id, at)
+        return (page[-1][1], page[-1][0]) if len(page) == _PAGE else None
+
+    async def sweep(
+        self, after: UUID | None, before: datetime, limit: int
+    ) -> tuple[int, UUID | None]:
+        """Look at the next rows in order of id and remove those that were over before an
+        instant; how many, and where to go on, if there is more.
+
+        In order of id, as an index by the end of sessions would make each refresh dearer.
+        """
+        page = await self._store.page(after, limit)
+        over = [session_id for session_id, at in page if at < before]
+        if over:
+            await self._store.remove(over)
+        return len(over), page[-1][0] if len(page) == limit else None
 
     async def confirm(self, seen: Mapping[UUID, int]) -> None:
         """Write generations whose access tokens were seen in use."""

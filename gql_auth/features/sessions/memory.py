@@ -1,7 +1,7 @@
 """What a process keeps in mind of sessions, so that protected fields cost no database read."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -13,19 +13,27 @@ class EndedSessions:
     """The sessions that ended within one access-token lifetime, in this process's memory.
 
     All that could still be presented, and no more: asking costs no database read, and the size
-    is bounded by the sessions that end within that time.
+    is bounded by the sessions that end within that time (about 100 bytes each). They lie in
+    sixteen drawers by the time of their end; a drawer that is old enough is dropped whole.
     """
+
+    _DRAWERS: Final = 16
 
     def __init__(self, clock: Clock, keep: timedelta) -> None:
         self._clock = clock
         self._keep = keep
-        self._ended: dict[UUID, datetime] = {}
+        self._width = keep.total_seconds() / self._DRAWERS
+        self._drawers: dict[int, set[int]] = {}
 
     def __contains__(self, session_id: UUID) -> bool:
-        return session_id in self._ended
+        wanted = session_id.int
+        for drawer in self._drawers.values():  # noqa: SIM110 - on every request's path
+            if wanted in drawer:
+                return True
+        return False
 
     def __len__(self) -> int:
-        return len(self._ended)
+        return sum(map(len, self._drawers.values()))
 
     @property
     def horizon(self) -> datetime:
@@ -34,13 +42,46 @@ class EndedSessions:
 
     def add(self, session_id: UUID, at: datetime) -> None:
         """Refuse this session's access tokens from now on."""
-        self._ended[session_id] = at
+        self._drawers.setdefault(self._drawer(at), set()).add(session_id.int)
 
     def forget_old(self) -> None:
         """Drop what can no longer be presented."""
-        horizon = self.horizon
-        for session_id in [each for each, at in self._ended.items() if at < horizon]:
-            del self._ended[session_id]
+        oldest = self._drawer(self.horizon)
+        for number in [each for each in self._drawers if each < oldest]:
+            del self._drawers[number]
+
+    def _drawer(self, at: datetime) -> int:
+        return int(at.timestamp() // self._width)
+
+
+class Freshness:
+    """How long ago this process last knew what the database knows of ended sessions.
+
+    Cut off from it, a process goes on trusting tokens for a set time, then no more: a session
+    that was revoked in the meantime must not live on until its token expires.
+
+    Args:
+        monotonic: seconds that never step.
+    """
+
+    def __init__(self, bound: timedelta, monotonic: Callable[[], float]) -> None:
+        self._bound = bound.total_seconds()
+        self._monotonic = monotonic
+        self._known_at = monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since what is known was all there was."""
+        return self._monotonic() - self._known_at
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether what is known is too old to be trusted."""
+        return self._monotonic() - self._known_at > self._bound
+
+    def renew(self, asked_at: float) -> None:
+        """All is known that the database held when it was asked."""
+        self._known_at = max(self._known_at, asked_at)
 
 
 class Confirmations:

@@ -1,11 +1,11 @@
 """Sessions in SQL. Racing state changes by one conditional UPDATE; its row count is the verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, delete, func, literal, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select, update
 
@@ -13,14 +13,16 @@ from gql_auth.features.sessions.core import EndReason
 from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.kernel.caller import Client
-from gql_auth.storage.types import new_id
+from gql_auth.storage.announcements import Announcements
+from gql_auth.storage.types import UtcDateTime, new_id
 
 
 class SqlSessions:
     """Implements `SessionStore`."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, announcements: Announcements) -> None:
         self._connection = connection
+        self._announcements = announcements
 
     async def add(self, user_id: UUID, at: datetime, expires_at: datetime, by: Client) -> Session:
         """Keep a new session, generation 0."""
@@ -88,7 +90,10 @@ class SqlSessions:
             .where(col(SessionRow.id) == session_id, col(SessionRow.revoked_at).is_(None))
             .values(revoked_at=at, end_reason=reason.value)
         )
-        return done.rowcount == 1
+        if done.rowcount != 1:
+            return False
+        await self._announcements.tell_ended(self._connection, [session_id], at)
+        return True
 
     async def end_all(
         self, user_id: UUID, at: datetime, reason: EndReason, keep: UUID | None
@@ -109,6 +114,7 @@ class SqlSessions:
             .where(col(SessionRow.id).in_(ended))
             .values(revoked_at=at, end_reason=reason.value)
         )
+        await self._announcements.tell_ended(self._connection, ended, at)
         return ended
 
     async def of_user(self, user_id: UUID, alive_at: datetime | None) -> list[Session]:
@@ -124,12 +130,33 @@ class SqlSessions:
             )
         return [_session(row) for row in await self._connection.execute(query)]
 
-    async def ended_since(self, since: datetime) -> list[tuple[UUID, datetime]]:
-        """Ids and ends of the sessions that ended since."""
-        rows = await self._connection.execute(
-            select(SessionRow.id, SessionRow.revoked_at).where(col(SessionRow.revoked_at) >= since)
-        )
+    async def ended_since(
+        self, since: datetime, after: UUID | None, limit: int
+    ) -> list[tuple[UUID, datetime]]:
+        """Ids and ends of sessions that ended since, in order of end and id."""
+        place = (col(SessionRow.revoked_at), col(SessionRow.id))
+        query = select(SessionRow.id, SessionRow.revoked_at).order_by(*place).limit(limit)
+        if after is None:
+            query = query.where(place[0] >= since)
+        else:
+            query = query.where(
+                tuple_(*place) > tuple_(literal(since, UtcDateTime), literal(after))
+            )
+        rows = await self._connection.execute(query)
         return [(session_id, at) for session_id, at in rows if at is not None]
+
+    async def page(self, after: UUID | None, limit: int) -> list[tuple[UUID, datetime]]:
+        """Ids behind `after`, in order, and when each session was or will be over."""
+        over = func.coalesce(col(SessionRow.revoked_at), col(SessionRow.expires_at))
+        query = select(SessionRow.id, type_coerce(over, UtcDateTime))
+        if after is not None:
+            query = query.where(col(SessionRow.id) > after)
+        rows = await self._connection.execute(query.order_by(col(SessionRow.id)).limit(limit))
+        return [(session_id, at) for session_id, at in rows]
+
+    async def remove(self, sessions: Sequence[UUID]) -> None:
+        """Delete rows."""
+        await self._connection.execute(delete(SessionRow).where(col(SessionRow.id).in_(sessions)))
 
     async def confirm(self, seen: Mapping[UUID, int]) -> None:
         """Note generations whose tokens were seen in use, in order of id against deadlocks."""

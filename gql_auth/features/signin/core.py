@@ -5,7 +5,8 @@ between two units of work, never inside one, and what was verified is held to st
 the unit that opens the session.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -20,6 +21,7 @@ from gql_auth.features.sessions.core import (
     Sessions,
 )
 from gql_auth.features.sessions.rotation import Session
+from gql_auth.features.throttle.core import Throttles, TooManyAttempts
 from gql_auth.features.tokens.core import (
     RESERVED_CLAIMS,
     AccessToken,
@@ -28,9 +30,10 @@ from gql_auth.features.tokens.core import (
     RefreshTokens,
 )
 from gql_auth.features.tokens.jws import NotOurs
-from gql_auth.features.users.core import User, Users, checked_profile
+from gql_auth.features.users.core import User, Users, checked_profile, name_of, names_of
 from gql_auth.kernel.caller import Caller, Client
-from gql_auth.kernel.errors import InvalidInput, Violation, ViolationCode
+from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation, ViolationCode
+from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Unit, Units
 
 ClaimsHook = Callable[[User], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
@@ -85,6 +88,7 @@ class SignIn:
         *,
         password_min_length: int,
         claims_hook: ClaimsHook | None,
+        telemetry: Telemetry,
     ) -> None:
         self._units = units
         self._factor = factor
@@ -92,6 +96,7 @@ class SignIn:
         self._refresh_tokens = refresh_tokens
         self._password_min_length = password_min_length
         self._claims_hook = claims_hook
+        self._telemetry = telemetry
 
     async def signup(
         self,
@@ -110,18 +115,35 @@ class SignIn:
                 beginning (ASVS 7.2.4).
 
         Raises:
-            InvalidInput, EmailTaken, UsernameTaken, Unavailable.
+            InvalidInput, EmailTaken, UsernameTaken, TooManyAttempts, Unavailable.
         """
-        user, stored = await self._prepare_account(email, password, username, name)
+        with self._telling(self._telemetry.signed_up):
+            created, session = await self._signup(
+                email, password, username, name, client=client, replaces=replaces
+            )
+        return await self._grant(created, session)
+
+    async def _signup(
+        self,
+        email: str,
+        password: str,
+        username: str | None,
+        name: str | None,
+        *,
+        client: Client,
+        replaces: str | None,
+    ) -> tuple[User, Session]:
+        user, stored = await self._prepare_account(email, password, username, name, by=client)
         async with self._units.write() as unit:
             created = await unit.get(Users).create(user)
             await unit.get(Passwords).add(created.id, stored)
             session = await unit.get(Sessions).open(created.id, client)
+            await unit.get(Throttles).remember(names_of(created), client)
             await self._end_replaced(unit, replaces, client)
             await unit.get(Audit).record(
                 Tag.SIGNED_UP, user_id=created.id, session_id=session.id, client=client
             )
-        return await self._grant(created, session)
+        return created, session
 
     async def create_account(
         self, *, email: str, password: str, username: str | None, name: str | None,
@@ -144,7 +166,13 @@ class SignIn:
         return created
 
     async def _prepare_account(
-        self, email: str, password: str, username: str | None, name: str | None
+        self,
+        email: str,
+        password: str,
+        username: str | None,
+        name: str | None,
+        *,
+        by: Client | None = None,
     ) -> tuple[Any, str]:
         profile, violations = checked_profile(email=email, username=username, name=name)
         violations += judge_new(
@@ -155,6 +183,10 @@ class SignIn:
         )
         if violations:
             raise InvalidInput(violations)
+        self._factor.require_room()
+        if by is not None:
+            async with self._units.write() as unit:
+                await unit.get(Throttles).signup(by)
         async with self._units.read() as unit:
             await unit.get(Users).require_free(profile)
         return profile, await self._factor.hash(password)
@@ -173,11 +205,31 @@ class SignIn:
         Raises:
             InvalidInput: not exactly one of `email` and `username`, or no password.
             InvalidCredentials: whatever else is wrong; nothing tells which.
+            TooManyAttempts: nothing was checked.
             Unavailable: too much hashing is waiting.
         """
+        with self._telling(self._telemetry.logged_in):
+            account, session = await self._login(
+                email, username, password, client=client, replaces=replaces
+            )
+        return await self._grant(account, session)
+
+    async def _login(
+        self,
+        email: str | None,
+        username: str | None,
+        password: str,
+        *,
+        client: Client,
+        replaces: str | None,
+    ) -> tuple[User, Session]:
         violations = _judge_login(email, username) + self._factor.judge(password, "password")
         if violations:
             raise InvalidInput(violations)
+        self._factor.require_room()
+        tried = name_of(email=email, username=username)
+        async with self._units.write() as unit:
+            await unit.get(Throttles).login(tried, client)
         async with self._units.read() as unit:
             user = await unit.get(Users).find(email=email, username=username)
         proof = await self._factor.verify(user, password)
@@ -193,6 +245,7 @@ class SignIn:
                 )
                 raise InvalidCredentials
             session = await unit.get(Sessions).open(account.id, client)
+            await unit.get(Throttles).logged_in(tried, names_of(account), client)
             await self._end_replaced(unit, replaces, client)
             await unit.get(Audit).record(
                 Tag.LOGGED_IN,
@@ -201,7 +254,7 @@ class SignIn:
                 client=client,
                 factor=self._factor.name,
             )
-        return await self._grant(account, session)
+        return account, session
 
     @staticmethod
     async def _hold_account(unit: Unit, user: User | None, proof: Proof | None) -> User | None:
@@ -216,8 +269,18 @@ class SignIn:
 
         Raises:
             RefreshRejected: with the reason.
+            TooManyAttempts: this session is refreshed too often.
             Unavailable: the database cannot answer.
         """
+        try:
+            with self._telling(self._telemetry.refreshed, success=False):
+                user, session = await self._refresh(token, client)
+        except RefreshRejected as rejected:
+            self._telemetry.refreshed(rejected.reason.value.lower())
+            raise
+        return await self._grant(user, session)
+
+    async def _refresh(self, token: str | None, client: Client) -> tuple[User, Session]:
         if not token:
             raise RefreshRejected(Rejection.MISSING)
         claims = self._read(token)
@@ -230,7 +293,7 @@ class SignIn:
             if user is None or user.disabled_at is not None:
                 await sessions.end(session.id, EndReason.ACCOUNT_DISABLED)
                 raise RefreshRejected(Rejection.REVOKED)
-        return await self._grant(user, session)
+        return user, session
 
     async def logout(self, token: str | None, client: Client) -> bool:
         """End the session that a refresh token names; whether there was one alive.
@@ -251,7 +314,7 @@ class SignIn:
         """Change the password and end the account's other sessions; how many.
 
         Raises:
-            InvalidInput, InvalidCredentials, Unavailable.
+            InvalidInput, InvalidCredentials, TooManyAttempts, Unavailable.
         """
         async with self._units.read() as unit:
             user = await unit.get(Users).get(caller.user_id)
@@ -261,6 +324,9 @@ class SignIn:
         )
         if violations:
             raise InvalidInput(violations)
+        self._factor.require_room()
+        async with self._units.write() as unit:
+            await unit.get(Throttles).change_password(caller.user_id)
         proof = await self._factor.verify(user, current)
         after = await self._factor.hash(new) if proof else ""
         async with self._units.write() as unit:
@@ -273,6 +339,7 @@ class SignIn:
             )
             if not changed:
                 raise InvalidCredentials
+            await unit.get(Throttles).changed_password(caller.user_id)
             return await unit.get(Sessions).end_all(
                 caller.user_id, EndReason.PASSWORD_CHANGED, keep=caller.session_id
             )
@@ -289,6 +356,27 @@ class SignIn:
             await unit.get(Sessions).end(
                 claims.session_id, EndReason.SIGNED_IN_AGAIN, client=client
             )
+
+    @contextmanager
+    def _telling(self, tell: Callable[[str], None], *, success: bool = True) -> Iterator[None]:
+        """Tell how an attempt went; of a refresh, what its success was is told where it is."""
+        try:
+            yield
+        except TooManyAttempts:
+            tell("throttled")
+            raise
+        except Unavailable:
+            tell("unavailable")
+            raise
+        except InvalidInput:
+            tell("invalid")
+            raise
+        except Refused:
+            if success:
+                tell("refused")
+            raise
+        if success:
+            tell("succeeded")
 
     def _read(self, token: str) -> RefreshClaims | None:
         try:

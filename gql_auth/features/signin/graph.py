@@ -14,6 +14,7 @@ from gql_auth.features.users.graph import EmailTakenType, UsernameTakenType, Use
 from gql_auth.kernel.errors import Refused
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.cookies import RefreshCookie
+from gql_auth.serving.credentials import CREDENTIAL
 from gql_auth.serving.permissions import IsAuthenticated
 from gql_auth.serving.refusals import (
     AuthErrorType,
@@ -198,7 +199,8 @@ class SignInMutation:
 
     @strawberry.mutation(
         description="Make an account and sign in. Sets the refresh cookie; the session that the "
-        "cookie named before ends."
+        "cookie named before ends.",
+        metadata=CREDENTIAL,
     )
     async def signup(
         self,
@@ -221,7 +223,8 @@ class SignInMutation:
 
     @strawberry.mutation(
         description="Sign in. Sets the refresh cookie; the session that the cookie named before "
-        "ends."
+        "ends.",
+        metadata=CREDENTIAL,
     )
     async def login(
         self,
@@ -272,6 +275,7 @@ class SignInMutation:
         description="Change the caller's password. The account's other sessions end; this one "
         "goes on.",
         permission_classes=[IsAuthenticated],
+        metadata=CREDENTIAL,
     )
     async def change_password(
         self,

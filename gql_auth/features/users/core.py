@@ -216,6 +216,24 @@ def comparable(text: str) -> str:
     return text.translate(_ASCII_LOWER)
 
 
+def name_of(*, email: str | None, username: str | None) -> str:
+    """The account that a client names, whether there is one or not, in one spelling."""
+    if email is None:
+        return f"username:{comparable((username or '')[:_RAW_EMAIL_LENGTH])}"
+    try:
+        return f"email:{comparable(_validated_email(email))}"
+    except EmailNotValidError:
+        return f"email:{comparable(email[:_RAW_EMAIL_LENGTH])}"
+
+
+def names_of(user: User) -> list[str]:
+    """Everything that `name_of` may call an account."""
+    found = [f"email:{comparable(user.email)}"]
+    if user.username is not None:
+        found.append(f"username:{comparable(user.username)}")
+    return found
+
+
 def _validated_email(text: str) -> str:
     """NFC, with the domain in lower-case Unicode. No DNS: an answer must not hang on a resolver."""
     if len(text) > _RAW_EMAIL_LENGTH:

@@ -1,0 +1,70 @@
+"""What drivers raise about the database itself, as the refusal that clients are told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from gql_auth.kernel.errors import Unavailable
+
+# Verdicts on our statements or defects in them; all else that a driver raises is about the
+# database: not there, full, read-only, damaged, out of memory, deadlocked.
+_OURS: Final = {"IntegrityError", "ProgrammingError", "DataError", "NotSupportedError"}
+_READ_ONLY: Final = "25006"  # a standby, or a primary that was one: connect anew, elsewhere
+_PREPARED: Final = {"26000", "42P05"}  # a pooler gave the connection to others in between
+
+
+@asynccontextmanager
+async def translated(seconds: float) -> AsyncIterator[None]:
+    """Turn outages into `Unavailable`, and what takes longer than `seconds` too.
+
+    A driver's text names hosts and files: it goes to the log as the cause, never to a client.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except PoolTimeout as error:
+        raise Unavailable from error
+    except DBAPIError as error:
+        if is_outage(error):
+            raise Unavailable from error
+        raise
+    except OSError as error:  # a TimeoutError is one
+        raise Unavailable from error
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Whether the database is the trouble, and waiting may mend it."""
+    if error.connection_invalidated or sqlstate(error) in _PREPARED:
+        return True
+    # SQLite calls a missing table or column operational too; waiting mends neither.
+    if getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR":
+        return False
+    return type(error).__name__ not in _OURS
+
+
+def is_stale(error: DBAPIError) -> bool:
+    """Whether the connection, not the statement, is of no use any more."""
+    return sqlstate(error) in {_READ_ONLY, *_PREPARED}
+
+
+def is_pooled(error: DBAPIError) -> bool:
+    """Whether a pooler in transaction mode stands between, and nobody has said so."""
+    return sqlstate(error) in _PREPARED
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """PostgreSQL's code of an error (its appendix A)."""
+    found: str | None = getattr(error.orig, "sqlstate", None)
+    return found
+
+
+def name_of(cause: BaseException) -> str:
+    """What the log says of an outage: the error's own code, never a text that names a place."""
+    if isinstance(cause, DBAPIError):
+        code = getattr(cause.orig, "sqlite_errorname", None) or sqlstate(cause)
+        return f"{type(cause.orig).__name__} {code or ''}".strip()
+    return type(cause).__name__

@@ -1,0 +1,59 @@
+"""The programs that the tests take from Debian's packages: PgBouncer, nginx, libfaketime.
+
+`scripts/_debian` unpacks into .venv/debian what the system lacks; what is there counts first.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+UNPACKED = Path(__file__).parent.parent / ".venv" / "debian"
+PACKAGES = {"pgbouncer": "pgbouncer", "nginx": "nginx-light", "libfaketime.so.1": "faketime"}
+
+
+class MissingError(Exception):
+    """A program is neither on the machine nor in .venv/debian."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is missing: scripts/test fetches it; run scripts/_debian with bash, or on "
+            f"Debian `apt-get install {PACKAGES[name]}`"
+        )
+
+
+def program(name: str) -> str:
+    """The path of `pgbouncer` or `nginx`."""
+    places = [UNPACKED / "usr/sbin", UNPACKED / "usr/bin"]
+    places += [Path(each) for each in ("/usr/local/sbin", "/usr/sbin", "/sbin")]
+    path = os.pathsep.join([*map(str, places), os.environ.get("PATH", os.defpath)])
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise MissingError(name)
+    return found
+
+
+def environment() -> dict[str, str]:
+    """What these programs are run with: the libraries that were unpacked with them are found."""
+    libraries = [*UNPACKED.glob("usr/lib/*-linux-*"), *UNPACKED.glob("lib/*-linux-*")]
+    path = os.pathsep.join(map(str, libraries))
+    return {"PATH": os.defpath, "LC_ALL": "C"} | ({"LD_LIBRARY_PATH": path} if path else {})
+
+
+def clock_moved_by(seconds: int) -> dict[str, str]:
+    """Environment under which a process reads a wall clock that is off by so much. Its monotonic
+    clock is the machine's: timeouts and pauses take as long as ever."""
+    return {
+        "LD_PRELOAD": str(_libfaketime()),
+        "FAKETIME": f"{seconds:+}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_NO_CACHE": "1",
+    }
+
+
+def _libfaketime() -> Path:
+    name = "libfaketime.so.1"
+    for root in (UNPACKED / "usr", Path("/usr"), Path("/usr/local")):
+        for folder in ("lib", "lib64", "lib/*"):
+            for found in root.glob(f"{folder}/faketime/{name}"):
+                return found
+    raise MissingError(name)

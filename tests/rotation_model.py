@@ -1,0 +1,295 @@
+"""The rotation machine in small, explored whole: every history within a bound, not a sample.
+
+One browser with three tabs and one cookie jar, a thief, a network, a server and its database.
+What a presented token leads to is decided by `judge`, the function that the server runs; how a
+verdict changes the row is said here by `Rules`, after `Sessions.refresh` and `SqlSessions`. Both
+can be exchanged, so that a rule taken out shows which promise it keeps (`tests.rotation_promises`).
+
+What stands for what:
+
+- A token is its generation. Two tokens of one generation exist where the database forgot the
+  first; `judge` sees no difference, so the model needs none, but it counts them (`minted`).
+- Time is inside or outside the race window of the row's rotation: the last instant inside and the
+  first outside are what `judge` is asked with.
+- A refresh is one step of the server: the update is conditional, and a loser reads the row again.
+  `Rules.conditional` off is the server that acts on a row it read before the last commit.
+- The confirmation of a use comes at any time after it, or never: "is seen" is the moment at which
+  it is written, and nothing happens at the use itself.
+- The thief has every token that was ever in the jar or in an answer, access tokens too, and needs
+  no network. The first thing that he sends is what "has used a token" means.
+- A tab that gives up loses its answer. So three messages at most are under way, and as tabs are
+  alike they are kept sorted.
+
+Not here: lifetimes (EXPIRED), sign-out, other sessions, and a database that forgets the sign-in.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from typing import NamedTuple
+from uuid import UUID
+
+from gql_auth.features.sessions.rotation import Session, Verdict, judge
+from gql_auth.kernel.caller import Client
+
+Judge = Callable[..., Verdict]
+
+WINDOW = timedelta(seconds=10)
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+AGES = {True: WINDOW, False: WINDOW + timedelta(microseconds=1)}
+_SESSION = partial(
+    Session,
+    id=UUID(int=1),
+    user_id=UUID(int=2),
+    created_at=NOW - timedelta(days=1),
+    expires_at=NOW + timedelta(days=1),
+    client=Client(),
+)
+
+# Messages under way, as numbers: a request with generation g is g, an answer with it ANSWER + g.
+ANSWER = 100
+DELETION = 199  # an answer that deletes the cookie
+GONE = -1  # the jar is empty
+
+# Why a session may have ended, besides the rules themselves.
+NOBODY, NETWORK, THIEF = range(3)
+
+
+class Row(NamedTuple):
+    """The session's row; `inside` the race window of its rotation."""
+
+    generation: int
+    confirmed: bool
+    revoked: bool
+    inside: bool
+    used: bool
+    """What `confirmed` is to be, by the contract: the newest generation was seen in use."""
+
+
+class World(NamedTuple):
+    """All that is, between two steps."""
+
+    row: Row
+    before: tuple[Row, ...]  # what the last commits, two at most, wrote over; newest first
+    jar: int
+    wire: tuple[int, ...]
+    received: int  # generations that the browser ever had, as bits
+    issued: int  # generations that were ever on the wire: the thief's pocket
+    minted: int  # generations that were ever committed
+    falls: int
+    blame: int
+
+
+class Step(NamedTuple):
+    """What happens: who does what with which generation, and what the server makes of it."""
+
+    what: str
+    generation: int = 0
+    verdict: Verdict | None = None
+    answer: int | None = None
+
+    def __str__(self) -> str:
+        text = self.what.format(self.generation)
+        if self.verdict is None:
+            return text
+        given = "" if self.answer is None or self.answer == GONE else f" -> {self.answer}"
+        return f"{text}: {self.verdict}{given}"
+
+
+SENDS = "a tab sends {}"
+SERVED = "the server takes {}"
+DIES_BEFORE = "the server takes {} and dies before its commit"
+DIES_AFTER = "the server takes {} and dies after its commit"
+ARRIVES = "the answer {} arrives"
+DOUBLED = "the answer {} arrives, its double is still under way"
+LOST = "the answer {} is lost"
+DELETED = "the answer that deletes the cookie arrives"
+DELETED_TWICE = "the answer that deletes the cookie arrives, its double is still under way"
+NOT_DELETED = "the answer that deletes the cookie is lost"
+SEEN = "the browser is seen in use with {}"
+STOLEN = "the thief presents {}"
+STOLEN_DIES = "the thief presents {}, the server dies after its commit"
+STOLEN_SEEN = "the thief is seen in use with {}"
+WINDOW_ENDS = "the race window passes"
+FALLS_BACK = "the database falls back by {} commits"
+
+
+step = cache(Step)
+
+
+class Bounds(NamedTuple):
+    """How far the exploration goes; everything else is exhausted."""
+
+    generations: int
+    tabs: int
+    falls: int
+    prompt: bool = False  # nothing is under way for as long as the race window
+
+
+Outcome = tuple[Verdict, Row | None, int | None]
+
+
+def rotated(row: Row, presented: int) -> Row:
+    """The row after ROTATE and AHEAD."""
+    return Row(presented + 1, confirmed=False, revoked=False, inside=True, used=False)
+
+
+@dataclass(eq=False)
+class Rules:
+    """What the server does. The defaults are the product's."""
+
+    judge: Judge = judge
+    rotated: Callable[[Row, int], Row] = rotated
+    confirms_newest_only: bool = True
+    conditional: bool = True
+
+    def __post_init__(self) -> None:
+        self.asked: dict[tuple[Row, int], Outcome] = {}
+
+    def serve(self, row: Row, presented: int) -> Outcome:
+        """The verdict, what is committed (None: nothing) and what is answered: a generation,
+        GONE for a refusal that deletes the cookie, None for SERVICE_UNAVAILABLE."""
+        key = (row, presented)
+        known = self.asked.get(key)
+        if known is None:
+            known = self.asked[key] = self._serve(row, presented)
+        return known
+
+    def _serve(self, row: Row, presented: int) -> Outcome:
+        session = _SESSION(
+            generation=row.generation,
+            rotated_at=NOW - AGES[row.inside],
+            confirmed=row.confirmed,
+            revoked_at=NOW if row.revoked else None,
+            end_reason="logout" if row.revoked else None,
+        )
+        verdict = self.judge(session, presented, now=NOW, window=WINDOW)
+        if verdict is Verdict.REVOKED:
+            return verdict, None, GONE
+        if verdict in {Verdict.REPLAY, Verdict.RACED}:
+            return verdict, None, row.generation
+        if verdict is Verdict.REUSED:
+            return verdict, None if row.revoked else row._replace(revoked=True), GONE
+        if row.revoked:  # the conditional update finds no row, however often it is tried
+            return verdict, None, None
+        after = self.rotated(row, presented)
+        return verdict, after, after.generation
+
+
+START = World(Row(0, False, False, True, False), (), 0, (), 1, 1, 1, 0, NOBODY)
+
+
+def steps(world: World, rules: Rules, bounds: Bounds) -> Iterator[tuple[Step, World]]:
+    """All that may happen next."""
+    yield from _browser(world, rules, bounds)
+    yield from _thief(world, rules, bounds)
+    row, before = world.row, world.before
+    if (row.inside or any(each.inside for each in before)) and not (bounds.prompt and world.wire):
+        outside = tuple(each._replace(inside=False) for each in before)
+        yield step(WINDOW_ENDS), world._replace(row=row._replace(inside=False), before=outside)
+    if world.falls < bounds.falls:
+        for back, old in enumerate(before, 1):
+            fallen = world._replace(row=old, before=before[back:], falls=world.falls + 1)
+            yield step(FALLS_BACK, back), fallen
+
+
+def _browser(world: World, rules: Rules, bounds: Bounds) -> Iterator[tuple[Step, World]]:
+    row, before, jar, wire, received, *rest = world
+    if jar != GONE and len(wire) < bounds.tabs:
+        yield step(SENDS, jar), World(row, before, jar, _with(wire, jar), received, *rest)
+    for message in sorted(set(wire)):
+        left = _without(wire, message)
+        lost = World(row, before, jar, left, received, *rest)
+        if message == DELETION:
+            yield step(DELETED), World(row, before, GONE, left, received, *rest)
+            yield step(DELETED_TWICE), World(row, before, GONE, wire, received, *rest)
+            yield step(NOT_DELETED), lost
+        elif message >= ANSWER:
+            given = message - ANSWER
+            had = received | 1 << given
+            yield step(ARRIVES, given), World(row, before, given, left, had, *rest)
+            yield step(DOUBLED, given), World(row, before, given, wire, had, *rest)
+            yield step(LOST, given), lost
+        else:
+            yield step(DIES_BEFORE, message), lost
+            for verdict, committed, answer in _outcomes(world, message, rules, bounds):
+                after = lost
+                if committed is not None:
+                    blame = _blamed(world, message) if committed.revoked else world.blame
+                    after = _commit(lost, committed, blame)
+                yield step(SERVED, message, verdict, answer), _answered(after, left, answer)
+                if committed is not None:
+                    yield step(DIES_AFTER, message, verdict), after
+    yield from _seen(world, rules, received, SEEN, world.blame)
+
+
+def _thief(world: World, rules: Rules, bounds: Bounds) -> Iterator[tuple[Step, World]]:
+    row, before, jar, wire, received, issued, minted, falls, _ = world
+    for presented in _generations(issued):
+        for verdict, committed, answer in _outcomes(world, presented, rules, bounds):
+            got = issued if answer in {None, GONE} else issued | 1 << answer
+            after = World(row, before, jar, wire, received, got, minted, falls, THIEF)
+            if committed is not None:
+                after = _commit(after, committed, THIEF)
+            yield step(STOLEN, presented, verdict, answer), after
+            if committed is not None:
+                yield step(STOLEN_DIES, presented, verdict), after._replace(issued=issued)
+    yield from _seen(world, rules, issued, STOLEN_SEEN, THIEF)
+
+
+def _seen(
+    world: World, rules: Rules, held: int, what: str, blame: int
+) -> Iterator[tuple[Step, World]]:
+    """An access token's use at a protected field is written. Generation 0's never is."""
+    row = world.row
+    for generation in _generations(held & ~1):
+        newest = generation == row.generation
+        if newest or not rules.confirms_newest_only:
+            after = row._replace(confirmed=True, used=row.used or newest)
+            if after != row:
+                yield step(what, generation), _commit(world, after, blame)
+
+
+def _outcomes(world: World, presented: int, rules: Rules, bounds: Bounds) -> list[Outcome]:
+    """What the server may make of a token, within the bounds."""
+    made = [rules.serve(world.row, presented)]
+    if not rules.conditional and world.before:
+        made.append(rules.serve(world.before[0], presented))
+    return [each for each in made if each[1] is None or each[1].generation <= bounds.generations]
+
+
+def _blamed(world: World, presented: int) -> int:
+    """Whom an honest request that ends the session is put down to: the network, where it was
+    overtaken too far. See `tests.rotation_explorer.the_browser_stays`."""
+    outgrown = world.received >> (presented + 1)
+    too_far = world.row.generation - presented >= 2 or not world.row.inside
+    return NETWORK if world.blame == NOBODY and outgrown and too_far else world.blame
+
+
+def _commit(world: World, committed: Row, blame: int) -> World:
+    row, before, jar, wire, received, issued, minted, falls, _ = world
+    minted |= 1 << committed.generation
+    return World(committed, (row, *before[:1]), jar, wire, received, issued, minted, falls, blame)
+
+
+def _answered(world: World, wire: tuple[int, ...], answer: int | None) -> World:
+    if answer is None:
+        return world
+    if answer == GONE:
+        return world._replace(wire=_with(wire, DELETION))
+    return world._replace(wire=_with(wire, ANSWER + answer), issued=world.issued | 1 << answer)
+
+
+def _with(wire: tuple[int, ...], message: int) -> tuple[int, ...]:
+    return tuple(sorted((*wire, message)))
+
+
+def _without(wire: tuple[int, ...], message: int) -> tuple[int, ...]:
+    at = wire.index(message)
+    return wire[:at] + wire[at + 1 :]
+
+
+@cache
+def _generations(bits: int) -> tuple[int, ...]:
+    return tuple(each for each in range(bits.bit_length()) if bits >> each & 1)
