@@ -248,7 +248,7 @@ async def survives(act: Callable[[], Awaitable[None]]) -> bool:
     try:
         await act()
     except Unavailable as error:
-        cause = {"cause": name_of(error.__cause__)} if error.__cause__ else {}
+        cause = {"cause": error.cause or "unknown"}
         _log.warning("the database is out of reach; trying again", extra=cause)
         return False
     except Exception:  # noqa: BLE001 - logged; the task must outlive it

@@ -8,7 +8,7 @@ can be exchanged, so that a rule taken out shows which promise it keeps (`tests.
 What stands for what:
 
 - A token is its generation. Two tokens of one generation exist where the database forgot the
-  first; `judge` sees no difference, so the model needs none, but it counts them (`minted`).
+  first; `judge` sees no difference, so nothing that follows can differ either.
 - Time is inside or outside the race window of the row's rotation: the last instant inside and the
   first outside are what `judge` is asked with.
 - A refresh is one step of the server: the update is conditional, and a loser reads the row again.
@@ -23,7 +23,7 @@ What stands for what:
 Not here: lifetimes (EXPIRED), sign-out, other sessions, and a database that forgets the sign-in.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -76,7 +76,6 @@ class World(NamedTuple):
     wire: tuple[int, ...]
     received: int  # generations that the browser ever had, as bits
     issued: int  # generations that were ever on the wire: the thief's pocket
-    minted: int  # generations that were ever committed
     falls: int
     blame: int
 
@@ -127,6 +126,7 @@ class Bounds(NamedTuple):
     prompt: bool = False  # nothing is under way for as long as the race window
 
 
+Move = tuple[Step, World]
 Outcome = tuple[Verdict, Row | None, int | None]
 
 
@@ -177,78 +177,84 @@ class Rules:
         return verdict, after, after.generation
 
 
-START = World(Row(0, False, False, True, False), (), 0, (), 1, 1, 1, 0, NOBODY)
+START = World(Row(0, False, False, True, False), (), 0, (), 1, 1, 0, NOBODY)
 
 
-def steps(world: World, rules: Rules, bounds: Bounds) -> Iterator[tuple[Step, World]]:
+def steps(world: World, rules: Rules, bounds: Bounds) -> list[Move]:
     """All that may happen next."""
-    yield from _browser(world, rules, bounds)
-    yield from _thief(world, rules, bounds)
+    moves = _browser(world, rules, bounds) + _thief(world, rules, bounds)
     row, before = world.row, world.before
     if (row.inside or any(each.inside for each in before)) and not (bounds.prompt and world.wire):
         outside = tuple(each._replace(inside=False) for each in before)
-        yield step(WINDOW_ENDS), world._replace(row=row._replace(inside=False), before=outside)
+        moves.append(
+            (step(WINDOW_ENDS), world._replace(row=row._replace(inside=False), before=outside))
+        )
     if world.falls < bounds.falls:
         for back, old in enumerate(before, 1):
             fallen = world._replace(row=old, before=before[back:], falls=world.falls + 1)
-            yield step(FALLS_BACK, back), fallen
+            moves.append((step(FALLS_BACK, back), fallen))
+    return moves
 
 
-def _browser(world: World, rules: Rules, bounds: Bounds) -> Iterator[tuple[Step, World]]:
+def _browser(world: World, rules: Rules, bounds: Bounds) -> list[Move]:
+    moves: list[Move] = []
     row, before, jar, wire, received, *rest = world
     if jar != GONE and len(wire) < bounds.tabs:
-        yield step(SENDS, jar), World(row, before, jar, _with(wire, jar), received, *rest)
+        moves.append((step(SENDS, jar), World(row, before, jar, _with(wire, jar), received, *rest)))
     for message in sorted(set(wire)):
         left = _without(wire, message)
         lost = World(row, before, jar, left, received, *rest)
         if message == DELETION:
-            yield step(DELETED), World(row, before, GONE, left, received, *rest)
-            yield step(DELETED_TWICE), World(row, before, GONE, wire, received, *rest)
-            yield step(NOT_DELETED), lost
+            moves.append((step(DELETED), World(row, before, GONE, left, received, *rest)))
+            moves.append((step(DELETED_TWICE), World(row, before, GONE, wire, received, *rest)))
+            moves.append((step(NOT_DELETED), lost))
         elif message >= ANSWER:
             given = message - ANSWER
             had = received | 1 << given
-            yield step(ARRIVES, given), World(row, before, given, left, had, *rest)
-            yield step(DOUBLED, given), World(row, before, given, wire, had, *rest)
-            yield step(LOST, given), lost
+            moves.append((step(ARRIVES, given), World(row, before, given, left, had, *rest)))
+            moves.append((step(DOUBLED, given), World(row, before, given, wire, had, *rest)))
+            moves.append((step(LOST, given), lost))
         else:
-            yield step(DIES_BEFORE, message), lost
+            moves.append((step(DIES_BEFORE, message), lost))
             for verdict, committed, answer in _outcomes(world, message, rules, bounds):
                 after = lost
                 if committed is not None:
                     blame = _blamed(world, message) if committed.revoked else world.blame
                     after = _commit(lost, committed, blame)
-                yield step(SERVED, message, verdict, answer), _answered(after, left, answer)
+                moves.append(
+                    (step(SERVED, message, verdict, answer), _answered(after, left, answer))
+                )
                 if committed is not None:
-                    yield step(DIES_AFTER, message, verdict), after
-    yield from _seen(world, rules, received, SEEN, world.blame)
+                    moves.append((step(DIES_AFTER, message, verdict), after))
+    return moves + _seen(world, rules, received, SEEN, world.blame)
 
 
-def _thief(world: World, rules: Rules, bounds: Bounds) -> Iterator[tuple[Step, World]]:
-    row, before, jar, wire, received, issued, minted, falls, _ = world
+def _thief(world: World, rules: Rules, bounds: Bounds) -> list[Move]:
+    moves: list[Move] = []
+    row, before, jar, wire, received, issued, falls, _ = world
     for presented in _generations(issued):
         for verdict, committed, answer in _outcomes(world, presented, rules, bounds):
             got = issued if answer in {None, GONE} else issued | 1 << answer
-            after = World(row, before, jar, wire, received, got, minted, falls, THIEF)
+            after = World(row, before, jar, wire, received, got, falls, THIEF)
             if committed is not None:
                 after = _commit(after, committed, THIEF)
-            yield step(STOLEN, presented, verdict, answer), after
+            moves.append((step(STOLEN, presented, verdict, answer), after))
             if committed is not None:
-                yield step(STOLEN_DIES, presented, verdict), after._replace(issued=issued)
-    yield from _seen(world, rules, issued, STOLEN_SEEN, THIEF)
+                moves.append((step(STOLEN_DIES, presented, verdict), after._replace(issued=issued)))
+    return moves + _seen(world, rules, issued, STOLEN_SEEN, THIEF)
 
 
-def _seen(
-    world: World, rules: Rules, held: int, what: str, blame: int
-) -> Iterator[tuple[Step, World]]:
+def _seen(world: World, rules: Rules, held: int, what: str, blame: int) -> list[Move]:
     """An access token's use at a protected field is written. Generation 0's never is."""
+    moves: list[Move] = []
     row = world.row
     for generation in _generations(held & ~1):
         newest = generation == row.generation
         if newest or not rules.confirms_newest_only:
             after = row._replace(confirmed=True, used=row.used or newest)
             if after != row:
-                yield step(what, generation), _commit(world, after, blame)
+                moves.append((step(what, generation), _commit(world, after, blame)))
+    return moves
 
 
 def _outcomes(world: World, presented: int, rules: Rules, bounds: Bounds) -> list[Outcome]:
@@ -268,9 +274,8 @@ def _blamed(world: World, presented: int) -> int:
 
 
 def _commit(world: World, committed: Row, blame: int) -> World:
-    row, before, jar, wire, received, issued, minted, falls, _ = world
-    minted |= 1 << committed.generation
-    return World(committed, (row, *before[:1]), jar, wire, received, issued, minted, falls, blame)
+    row, before, jar, wire, received, issued, falls, _ = world
+    return World(committed, (row, *before[:1]), jar, wire, received, issued, falls, blame)
 
 
 def _answered(world: World, wire: tuple[int, ...], answer: int | None) -> World:

@@ -229,6 +229,13 @@ async def test_commands_reach_a_running_server(settings: Settings) -> None:
             assert ended["id"] == oldest["id"]
             assert ended["why"] == "revoked-by-operator"
             assert ended["ended"]
+            story = [event["what"] for event in await rows("users", "story", oldest["id"])]
+            assert story == ["user:login:succeeded", "session:refresh:last", "session:end:done"]
+            (*_, end) = await rows("users", "story", oldest["id"])
+            assert end["detail"] == "reason: revoked-by-operator"
+            assert end["at"] == ended["ended"]
+            told = {event["what"] for event in await rows("users", "events", created["id"])}
+            assert {"user:account:created", *story} - {"session:refresh:last"} <= told
 
             await ada.login()
             assert await done("users", "revoke", created["id"]) == "2 sessions ended.\n"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -23,16 +26,17 @@ from sqlmodel import insert, select
 
 import gql_auth
 from gql_auth import GraphQLAuth, Settings
+from gql_auth.app import create_app
 from gql_auth.features.passwords.tables import PasswordRow
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import SystemClock
 from gql_auth.storage.engine import Database, database_url
-from gql_auth.storage.migrate import HEAD, VERSION_TABLE, SchemaOutdated, current, migrate
+from gql_auth.storage.migrate import BEFORE, HEAD, VERSION_TABLE, SchemaOutdated, current, migrate
 from gql_auth.tables import TABLES, metadata
 from tests.database import look
-from tests.support import PASSWORD, SECRET
+from tests.support import PASSWORD, SECRET, GraphQLClient
 
 OURS = {table.name for table in TABLES}
 
@@ -291,3 +295,66 @@ async def test_readers_go_on_while_one_writes(sqlite_settings: Settings) -> None
             await writer.rollback()
     finally:
         await database.close()
+
+
+def back_to_the_release_before(settings: Settings) -> None:
+    """The schema as the release before made it."""
+    with connected(settings) as connection:
+        for name in ("leases", "throttles", "known_addresses"):
+            connection.execute(text(f"DROP TABLE gql_auth_{name}"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{BEFORE}'"))
+
+
+async def test_a_release_runs_on_the_schema_of_the_one_before(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Servers may be replaced before the schema is migrated: everything works, guessing is
+    limited by each process, and once it is migrated the running server uses the new tables."""
+    back_to_the_release_before(settings)
+    auth = GraphQLAuth(replace(settings, migrate_on_start=False), manage_schema=False)
+    transport = httpx.ASGITransport(create_app(auth))
+    url = settings.public_url
+    async with (
+        auth.running() as system,
+        httpx.AsyncClient(transport=transport, base_url=url) as http,
+    ):
+        client = GraphQLClient(http, url)
+        assert "release before" in caplog.text
+        await client.signup()
+        assert (await client.refresh())["__typename"] == "AuthPayload"
+        assert (await client.me())["data"]["me"]["email"] == "ada@example.com"
+        await system.clean()
+        guesses = [(await client.login("wrong"))["__typename"] for _ in range(11)]
+        assert guesses == ["InvalidCredentials"] * 10 + ["TooManyAttempts"]
+        assert "gql_auth_throttles" not in tables(settings)
+        await asyncio.to_thread(migrate, settings)
+        await system.learn()
+        assert (await client.login("wrong"))["__typename"] == "InvalidCredentials"
+        with connected(settings) as connection:
+            assert connection.scalar(text("SELECT count(*) FROM gql_auth_throttles")) > 0
+
+
+async def test_a_start_without_the_right_to_migrate(
+    postgresql: Settings, postgres_url: str
+) -> None:
+    """A server whose role may not change the schema starts on the schema of the release before;
+    on an empty database it says what the database says."""
+    migrate(postgresql)
+    back_to_the_release_before(postgresql)
+    role = f"server_{secrets.token_hex(4)}"
+    with connected(postgresql) as connection:
+        connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD 'x'"))
+        connection.execute(text("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
+                                f"public TO {role}"))  # fmt: skip
+        connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+    parts = urlsplit(postgres_url)
+    host = parts.netloc.rpartition("@")[2]
+    url = urlunsplit(parts._replace(netloc=f"{role}:x@{host}"))
+    try:
+        async with GraphQLAuth(replace(postgresql, database_url=url)).running() as system:
+            assert len(system.jwks["keys"]) == 2
+        assert current(postgresql) == BEFORE
+    finally:
+        with connected(postgresql) as connection:
+            connection.execute(text(f"DROP OWNED BY {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))

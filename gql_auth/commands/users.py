@@ -3,6 +3,7 @@ revoke`."""
 
 import sys
 from datetime import datetime
+from operator import itemgetter
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -150,10 +151,11 @@ def story(
         fail(
             "There is no such session, or it ended so long ago that it is kept no longer.", REFUSED
         )
-    rows = [_event_row(event) for event in events]
+    rows = [(event.at, _event_row(event)) for event in events]
     if found is not None:
         rows += _chapters(found, SystemClock().now())
-    show(sorted(rows, key=lambda row: row["at"]), as_json=as_json, title="events")
+    told = [row for _, row in sorted(rows, key=itemgetter(0))]
+    show(told, as_json=as_json, title="events")
 
 
 @app.command()
@@ -247,7 +249,7 @@ def _event_row(event: Event) -> dict[str, Any]:
     }
 
 
-def _chapters(session: Session, now: datetime) -> list[dict[str, Any]]:
+def _chapters(session: Session, now: datetime) -> list[tuple[datetime, dict[str, Any]]]:
     """What the session's row tells beside its events: refreshes are no events, there are too
     many; nor is it one when nobody comes back until it expires."""
     told = []
@@ -257,8 +259,8 @@ def _chapters(session: Session, now: datetime) -> list[dict[str, Any]]:
     if _end_of(session, now)[1] == "expired":
         told.append((session.expires_at, "session:end:expired", "not refreshed in time"))
     return [
-        {"at": _spelled(at), "what": what, "detail": detail, "session": str(session.id),
-         "ip": session.client.ip_address, "user agent": session.client.user_agent}
+        (at, {"at": _spelled(at), "what": what, "detail": detail, "session": str(session.id),
+              "ip": session.client.ip_address, "user agent": session.client.user_agent})
         for at, what, detail in told
     ]  # fmt: skip
 

@@ -116,14 +116,18 @@ class Unavailable(Refused):
 
     Args:
         retry_after: seconds after which asking again makes sense; at least 1.
+        cause: for the log, what the trouble is called ("OperationalError SQLITE_FULL").
     """
 
     code = "SERVICE_UNAVAILABLE"
     message = "Service temporarily unavailable, try again shortly"
 
-    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+    def __init__(
+        self, message: str | None = None, *, retry_after: int = 1, cause: str | None = None
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.cause = cause
 
     @property
     def extensions(self) -> dict[str, object]:

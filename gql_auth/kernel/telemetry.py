@@ -1,21 +1,133 @@
-"""What the system tells of itself as it works. This class tells nobody; `gql_auth.observing` has
-those that tell Prometheus and OpenTelemetry. The code that reports asks nothing in between."""
+"""What the system tells of itself as it works. These classes tell nobody; `gql_auth.observing`
+has those that tell Prometheus and OpenTelemetry. The code that reports asks nothing in between."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from gql_auth.kernel.entropy import random_bytes
+
+_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
+
+class Parent(NamedTuple):
+    """The span of the client that a request belongs to."""
+
+    trace_id: str
+    span_id: str
+    flags: int
+    state: str  # what tracing systems of others tell each other; opaque
+
+
+def parent_of(traceparent: Sequence[str], tracestate: Sequence[str] = ()) -> Parent | None:
+    """What the headers of a request say (W3C Trace Context, sections 3.2 and 3.3), or None where
+    there is nothing valid: then the trace begins here."""
+    if len(traceparent) != 1:
+        return None
+    text = traceparent[0].strip(" \t")
+    found = _TRACEPARENT.match(text)
+    if found is None:
+        return None
+    version, trace_id, span_id, flags = found.groups()
+    rest = text[found.end() :]
+    # What a later version appends is none of our business; this one appends nothing.
+    if version == "ff" or (rest and (version == "00" or rest[0] != "-")):
+        return None
+    if not trace_id.strip("0") or not span_id.strip("0"):
+        return None
+    return Parent(trace_id, span_id, int(flags, 16), ",".join(tracestate))
+
+
+class Trace:
+    """Where in a trace the code is at work, while this is entered; lines of the log bear it.
+
+    Args:
+        trace_id: 32 hexadecimal digits; made up where nobody gave one, so that the lines of one
+            request are found together in any case.
+        span_id: 16 hexadecimal digits, where spans are recorded.
+    """
+
+    __slots__ = ("_token", "span_id", "trace_id")
+
+    def __init__(self, trace_id: str | None = None, span_id: str | None = None) -> None:
+        self.trace_id = trace_id or random_bytes(16).hex()
+        self.span_id = span_id
+
+    def __enter__(self) -> Self:
+        self._token: Token[Trace | None] = _here.set(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _here.reset(self._token)
+
+    def span(self, name: str, **attributes: str) -> AbstractContextManager[object]:  # noqa: ARG002
+        """A step within this."""
+        return nullcontext()
+
+    @property
+    def response(self) -> str | None:
+        """What the answer says of it, for the client's own trace."""
+        return None
+
+
+_here: ContextVar[Trace | None] = ContextVar("gql_auth_trace", default=None)
+
+
+def here() -> Trace | None:
+    """Where the code is at work; None outside of requests."""
+    return _here.get()
+
+
+def span(name: str, **attributes: str) -> AbstractContextManager[object]:
+    """A step of the request that is being answered; costs next to nothing where nobody traces.
+
+    Args:
+        name: of a few, never made of what a client sent.
+        attributes: neither secrets nor anything that names a person.
+    """
+    trace = _here.get()
+    return trace.span(name, **attributes) if trace is not None else nullcontext()
 
 
 class Telemetry:
     """Hears of everything and keeps nothing. Each method is cheap and never fails."""
 
-    def requested(self, *, operation: str | None, kind: str, outcome: str, seconds: float) -> None:
-        """A request to the GraphQL endpoint was answered.
+    def running(self) -> AbstractAsyncContextManager[object]:
+        """Entered around the life of a system."""
+        return nullcontext()
+
+    def request(self, parent: Parent | None) -> AbstractContextManager[Trace]:
+        """Entered around the answering of a request to the GraphQL endpoint."""
+        return Trace(parent.trace_id if parent else None)
+
+    def requested(
+        self,
+        *,
+        operation: str | None,
+        kind: str,
+        outcome: str,
+        seconds: float,
+        proven_by: str | None = None,
+    ) -> None:
+        """A request to the GraphQL endpoint was answered; told within `request`.
 
         Args:
             operation: the client's name for it; unbounded, and not to be trusted.
             kind: `query`, `mutation` or `none` where nothing could be run.
             outcome: `ok`, or the first error's code in lower case.
             seconds: until the answer was ready.
+            proven_by: the account that asked, or `sign-in` where somebody signed in or refreshed
+                just now; None where a stranger asked.
         """
 
     def refreshed(self, outcome: str) -> None:
@@ -43,9 +155,70 @@ class Telemetry:
         """
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
-        """Where a level can be read at any time: `hash_queue`, `hash_running`, `pool_held`,
-        `pool_size`, `pool_waiting`, `ended_sessions`, `staleness_seconds`."""
+        """Where a level can be read at any time, from any thread: `hash_queue`, `hash_running`,
+        `pool_held`, `pool_size`, `pool_waiting`, `ended_sessions`, `staleness_seconds`."""
 
-    def span(self, name: str, **attributes: str) -> AbstractContextManager[object]:  # noqa: ARG002
-        """A span of a trace around a step."""
-        return nullcontext()
+
+class Several(Telemetry):
+    """Tells several, in order. Whose traces they are says the first that has an opinion."""
+
+    def __init__(self, *members: Telemetry) -> None:
+        self._members = members
+        own = [each for each in members if type(each).request is not Telemetry.request]
+        self._tracer = (own or [Telemetry()])[0]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for each in self._members:
+                await stack.enter_async_context(each.running())
+            yield
+
+    def request(self, parent: Parent | None) -> AbstractContextManager[Trace]:
+        return self._tracer.request(parent)
+
+    def requested(
+        self,
+        *,
+        operation: str | None,
+        kind: str,
+        outcome: str,
+        seconds: float,
+        proven_by: str | None = None,
+    ) -> None:
+        for each in self._members:
+            each.requested(
+                operation=operation,
+                kind=kind,
+                outcome=outcome,
+                seconds=seconds,
+                proven_by=proven_by,
+            )
+
+    def refreshed(self, outcome: str) -> None:
+        for each in self._members:
+            each.refreshed(outcome)
+
+    def logged_in(self, outcome: str) -> None:
+        for each in self._members:
+            each.logged_in(outcome)
+
+    def signed_up(self, outcome: str) -> None:
+        for each in self._members:
+            each.signed_up(outcome)
+
+    def throttled(self, policy: str) -> None:
+        for each in self._members:
+            each.throttled(policy)
+
+    def removed(self, what: str, count: int) -> None:
+        for each in self._members:
+            each.removed(what, count)
+
+    def learned(self, *, lag: float, heard: bool) -> None:
+        for each in self._members:
+            each.learned(lag=lag, heard=heard)
+
+    def watch(self, name: str, read: Callable[[], float]) -> None:
+        for each in self._members:
+            each.watch(name, read)

@@ -36,8 +36,8 @@ def _translate(error: GraphQLError, request_code: str) -> None:
     # Before anything else: graphql-core copies `message` and `extensions` of whatever exception
     # has them, so a refusal would go out with the message of its class.
     if isinstance(cause, Refused):
-        if isinstance(cause, Unavailable) and cause.__cause__ is not None:
-            _log.warning("unavailable", extra={"cause": type(cause.__cause__).__name__})
+        if isinstance(cause, Unavailable) and cause.cause is not None:
+            _log.warning("unavailable", extra={"cause": cause.cause})
         error.message = str(cause)
         error.extensions = dict(cause.extensions)
     elif isinstance(cause, CannotGetOperationTypeError):  # over HTTP, the endpoint tells it

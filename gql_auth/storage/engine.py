@@ -179,7 +179,7 @@ class Database:
             async with asyncio.timeout(WAIT):
                 await self._slots.acquire()
         except TimeoutError as error:
-            raise Unavailable from error
+            raise Unavailable(cause="no connection is free") from error
         finally:
             self._waiting -= 1
         try:
@@ -237,7 +237,7 @@ async def _in_turn(lock: asyncio.Lock) -> AsyncIterator[None]:
         async with asyncio.timeout(WAIT):
             await lock.acquire()
     except TimeoutError as error:
-        raise Unavailable from error
+        raise Unavailable(cause="SQLite's writers take too long") from error
     try:
         yield
     finally:

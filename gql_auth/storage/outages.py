@@ -27,13 +27,13 @@ async def translated(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except PoolTimeout as error:
-        raise Unavailable from error
+        raise Unavailable(cause="no connection is free") from error
     except DBAPIError as error:
         if is_outage(error):
-            raise Unavailable from error
+            raise Unavailable(cause=name_of(error)) from error
         raise
     except OSError as error:  # a TimeoutError is one
-        raise Unavailable from error
+        raise Unavailable(cause=name_of(error)) from error
 
 
 def is_outage(error: DBAPIError) -> bool:

@@ -1,18 +1,20 @@
-"""Replicas are one server: sessions, keys, the first start."""
+"""Replicas are one server: sessions, keys, the first start, workers."""
 
-import json
+import asyncio
 import os
 import signal
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
+from tests.cluster import Cluster
 from tests.faults.nursery import Nursery
 from tests.live import within
-from tests.process import Server, run, until
-from tests.replicas import PUBLIC_URL, Browser, replicas, site
-from tests.support import LOGIN, PASSWORD, SECRET, GraphQLClient
+from tests.process import Server, run
+from tests.replicas import DEFECT, Browser, replicas, site
+from tests.support import SECRET, GraphQLClient
 
 SESSIONS = "{ sessions { id current } }"
 REVOKE = "mutation($id: ID!) { revokeSession(id: $id) { __typename } }"
@@ -26,11 +28,8 @@ def kids(server: Server) -> list[str]:
 
 def kid_of(token: str | None) -> str:
     """The key that signed a token."""
-    import base64
-
     assert token
-    head = token.partition(".")[0]
-    found: str = json.loads(base64.urlsafe_b64decode(head + "=="))["kid"]
+    found: str = jwt.get_unverified_header(token)["kid"]
     return found
 
 
@@ -71,7 +70,7 @@ async def test_a_session_goes_on_elsewhere(
     ids=["as usual", "without advisory locks and LISTEN"],
 )
 async def test_first_starts_at_the_same_time(
-    server, tmp_path: Path, quick: Nursery, settings: dict[str, str], request
+    server: Cluster, tmp_path: Path, quick: Nursery, settings: dict[str, str]
 ) -> None:
     """Replicas that start together on an empty database make one schema and one set of keys, and
     are one server from then on."""
@@ -93,6 +92,79 @@ async def test_first_starts_at_the_same_time(
                 assert await second.field("mutation { logout { sessionEnded } }")
 
                 async def refused() -> bool:
-                    return "SESSION_REVOKED" in str(await third.me())  # noqa: B023 - awaited here
+                    return "SESSION_REVOKED" in str(await third.me())
 
                 await within(10, refused)
+
+
+async def test_a_key_is_known_everywhere_before_it_signs(
+    database_url: str, tmp_path: Path, quick: Nursery
+) -> None:
+    """After `keys rotate` a replica that has not heard of it yet accepts what another one signs
+    with the new key."""
+    with replicas(2, database_url, tmp_path, how=quick.launch) as (one, two):
+        before, coming = kids(one)
+        async with one.client() as client, two.client() as elsewhere:
+            await client.signup()
+            assert kid_of(client.access_token) == before
+            os.kill(two.process.pid, signal.SIGSTOP)
+            try:
+                rotated = run("keys", "rotate", database_url=database_url, secret=SECRET)
+                assert rotated.returncode == 0, rotated.stderr
+
+                async def signed_anew() -> bool:
+                    await client.refresh()
+                    return kid_of(client.access_token) == coming
+
+                await within(10, signed_anew)
+                asking = asyncio.create_task(elsewhere.me(token=client.access_token))
+            finally:
+                os.kill(two.process.pid, signal.SIGCONT)
+            assert (await asking)["data"]["me"]["email"] == "ada@example.com"
+            await within(10, lambda: len(kids(two)) == 3 and kids(two) == kids(one))
+            moved_to(client, elsewhere)
+            await elsewhere.refresh()
+            assert kid_of(elsewhere.access_token) == coming
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_worker_is_killed(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Of two workers one is killed: the other goes on, another takes its place, and nobody is
+    signed out by it."""
+    url = "" if kind == "sqlite" else request.getfixturevalue("database_url")
+    with replicas(1, url, tmp_path, workers=2) as (server,):
+
+        def workers() -> set[int]:
+            return {line["pid"] for line in server.log if line["event"] == "request"}
+
+        async with site([server]) as open_site:
+            browsers = [open_site.browser(f"{number}@example.com") for number in range(4)]
+            await asyncio.gather(*(browser.sign_up() for browser in browsers))
+            victim = min(workers())
+            killed = asyncio.Event()
+
+            async def live(browser: Browser) -> None:
+                rounds = 0
+                while rounds < 5:
+                    await browser.refreshed()
+                    await browser.look()
+                    rounds += killed.is_set()
+
+            lives = [asyncio.create_task(live(browser)) for browser in browsers]
+            await asyncio.sleep(0.3)
+            os.kill(victim, signal.SIGKILL)
+            killed.set()
+            await asyncio.gather(*lives)
+            assert DEFECT not in open_site.codes
+
+            async def replaced() -> bool:
+                async with site([server]) as anew:  # on new connections
+                    visitor = anew.browser("0@example.com")
+                    visitor.cookies = dict(browsers[0].cookies)
+                    await visitor.refreshed()
+                    browsers[0].cookies = dict(visitor.cookies)
+                return len(workers() - {victim}) >= 2
+
+            await within(20, replaced)
