@@ -19,15 +19,19 @@ from gql_auth.features.signin.core import ClaimsHook
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import Refused, Unavailable
 from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.telemetry import Several, Telemetry
+from gql_auth.observing import tracing
 from gql_auth.preparing import prepare
 from gql_auth.serving.endpoint import GraphQLEndpoint
 from gql_auth.serving.headers import Cors, SecureHeaders
+from gql_auth.serving.observed import observed_documents
 from gql_auth.serving.refusals import RefusalHandler
-from gql_auth.serving.schema import AuthSchema, document_cache_extension, merge
+from gql_auth.serving.schema import AuthSchema, merge
 from gql_auth.system import System
 
 _log = logging.getLogger("gql_auth.settings")
 L = TypeVar("L", bound=Listener)
+_TRACE_HEADERS: Final = ("traceparent", "tracestate")
 
 _QUERY = "What can be asked. Fields marked @authenticated or @hasRole want an access token."
 _MUTATION = (
@@ -68,7 +72,7 @@ def build_schema(
             "Subscription", [subscription] if subscription else [], _SUBSCRIPTION, config
         ),
         types=types,
-        extensions=[*extensions, document_cache_extension(credential_fields)],
+        extensions=[*extensions, observed_documents(credential_fields)],
         config=config,
         exception_handlers=[
             RefusalHandler(refusal, told_as)
@@ -92,6 +96,7 @@ class GraphQLAuth:
         manage_schema: False where the host runs the tables in its own migration history; then
             nothing is migrated or checked at start.
         clock: another source of time, for tests.
+        telemetry: the host's own ear for what happens; also hears what others hear.
 
     Raises:
         SettingsError: a setting is wrong; every problem is listed.
@@ -104,6 +109,7 @@ class GraphQLAuth:
         claims: ClaimsHook | None = None,
         manage_schema: bool = True,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.settings = settings or Settings.from_environment()
         for warning in self.settings.warnings:
@@ -114,6 +120,29 @@ class GraphQLAuth:
         self._listeners = Listeners()
         self._system: System | None = None
         self._draining = False
+        self._telemetry = telemetry or Telemetry()
+        if self.settings.tracing:
+            self._telemetry = Several(self._telemetry, tracing())
+        self._page: ASGIApp | None = None
+
+    def metrics(self) -> ASGIApp:
+        """Count, and show the figures in Prometheus's format: an ASGI application that answers
+        every GET, to be mounted where only those reach it who may. It protects nothing.
+
+        Raises:
+            RuntimeError: the system runs already, uncounted; call this before it starts.
+        """
+        if self._page is None:
+            if self._system is not None:
+                raise RuntimeError("Call metrics() before the application starts")
+            # Loaded only where it is wanted.
+            from gql_auth.observing.page import Page  # noqa: PLC0415
+            from gql_auth.observing.prometheus import Prometheus  # noqa: PLC0415
+
+            figures = Prometheus()
+            self._telemetry = Several(self._telemetry, figures)
+            self._page = Page(figures.render)
+        return self._page
 
     def drain(self) -> None:
         """Be no longer ready, and go on serving: a shutdown begins, and load balancers shall
@@ -146,9 +175,16 @@ class GraphQLAuth:
             import anyio.to_thread  # noqa: PLC0415 - starlette's own; needed here alone
 
             await anyio.to_thread.run_sync(prepare, self.settings)
-        async with System(
-            self.settings, listeners=self._listeners, claims_hook=self._claims, clock=self._clock
-        ) as system:
+        async with (
+            self._telemetry.running(),
+            System(
+                self.settings,
+                listeners=self._listeners,
+                claims_hook=self._claims,
+                clock=self._clock,
+                telemetry=self._telemetry,
+            ) as system,
+        ):
             self._system = system
             try:
                 yield system
@@ -227,15 +263,22 @@ class GraphQLAuth:
         def make_context(request: HTTPConnection) -> AuthContext:
             return context_class(request, self.system)
 
-        graphql: ASGIApp = GraphQLEndpoint(schema, make_context, lambda: self.system)
+        graphql: ASGIApp = GraphQLEndpoint(
+            schema, make_context, lambda: self.system, lambda: self._telemetry
+        )
         if self.settings.allowed_origins:
             graphql = Cors(
                 graphql,
                 allow_origins=list(self.settings.allowed_origins),
                 allow_methods=["GET", "POST"],
-                allow_headers=["authorization", "content-type", "x-request-id"],
+                allow_headers=["authorization", "content-type", "x-request-id", *_TRACE_HEADERS],
                 allow_credentials=True,
-                expose_headers=["x-request-id", "retry-after", "www-authenticate"],
+                expose_headers=[
+                    "x-request-id",
+                    "retry-after",
+                    "www-authenticate",
+                    "traceresponse",
+                ],
                 max_age=7200,
             )
         return self._secured(graphql)

@@ -25,10 +25,9 @@ from bench_parts import (
     Row,
     flooding,
     protected,
-    racing,
-    refreshing,
     starting,
 )
+from bench_refresh import growing, racing, refreshing, remembering
 from bench_servers import LOAD_CORE, ROOT, SERVER_CORE, Site, fresh_database, on_core
 from rich.console import Console
 from rich.table import Table
@@ -36,9 +35,9 @@ from rich.table import Table
 from tests.postgres import StartError, _start
 
 PAGE: Final = ROOT / "docs" / "performance.md"
-FULL: Final = Effort(5, 1, 5.0, 12.0, users=200, racers=100, bcrypt_cost=12)
+FULL: Final = Effort(5, 1, 5.0, 12.0, users=200, racers=100, bcrypt_cost=12, many=1_000_000)
 QUIET: Final = 0.7  # load average past which figures are not worth publishing
-QUICK: Final = Effort(1, 0, 0.2, 0.4, users=20, racers=20, bcrypt_cost=10)
+QUICK: Final = Effort(1, 0, 0.2, 0.4, users=20, racers=20, bcrypt_cost=10, many=2000)
 
 
 class Options(NamedTuple):
@@ -55,18 +54,18 @@ def read_options() -> Options:
     parser.add_argument("--quick", action="store_true", help="check that all works; no figures")
     parser.add_argument("--rounds", type=int, help=f"rounds of each part (default {FULL.rounds})")
     parser.add_argument(
-        "--only", default="a,b,c,d,e", metavar="PARTS",
+        "--only", default="a,b,c,d,e,f,g", metavar="PARTS",
         help="a protected queries, b refreshes, c racing refreshes, d start and memory, e login "
-        "flood; say a,b for two of them. Only a full run on an idle machine writes the page",
+        "flood, f refreshes among a million sessions, g memory of ended sessions; say a,b for two of them. Only a full run on an idle machine writes the page",
     )  # fmt: skip
     given = parser.parse_args()
     parts = given.only.replace(",", "")
-    if set(parts) - set("abcde") or not parts:
-        parser.error("--only takes some of a,b,c,d,e")
+    if set(parts) - set("abcdefg") or not parts:
+        parser.error("--only takes some of a to g")
     if given.rounds is not None and given.rounds < 1:
         parser.error("--rounds takes 1 or more")
     effort = QUICK if given.quick else FULL
-    page = None if given.quick or set(parts) != set("abcde") else PAGE
+    page = None if given.quick or set(parts) != set("abcdefg") else PAGE
     if page and busy() > QUIET:
         page = None
         print("others use this machine: the figures are shown, the page is kept", file=sys.stderr)
@@ -82,7 +81,7 @@ def measure(options: Options, folder: Path) -> Iterator[Row]:
         yield from starting(effort, site)
     with ExitStack() as stack:
         sites = {"SQLite": site}
-        if set("bc") & set(parts):
+        if set("bcf") & set(parts):
             with on_core(LOAD_CORE):  # PostgreSQL keeps off the server's core
                 url = postgres(stack)
             if url:
@@ -94,6 +93,8 @@ def measure(options: Options, folder: Path) -> Iterator[Row]:
             "b": lambda: refreshing(effort, sites),
             "c": lambda: racing(effort, sites),
             "e": lambda: flooding(effort, site),
+            "f": lambda: growing(effort, sites),
+            "g": lambda: remembering(effort),
         }
         for part, measurement in measurements.items():
             if part in parts:

@@ -16,9 +16,8 @@ LOGIN_CONNECTIONS: Final = 16
 PACED_CONNECTIONS, PACE = 20, 200  # protected queries a second beside the logins
 
 ME: Final = "{ me { id email } }"
-_PAYLOAD: Final = "__typename ... on AuthPayload { accessToken expiresIn user { id } }"
-REFRESH: Final = f"mutation {{ refreshToken {{ {_PAYLOAD} }} }}"
-LOGIN: Final = f"mutation($input: LoginInput!) {{ login(input: $input) {{ {_PAYLOAD} }} }}"
+PAYLOAD: Final = "__typename ... on AuthPayload { accessToken expiresIn user { id } }"
+LOGIN: Final = f"mutation($input: LoginInput!) {{ login(input: $input) {{ {PAYLOAD} }} }}"
 
 
 class Effort(NamedTuple):
@@ -31,6 +30,7 @@ class Effort(NamedTuple):
     users: int
     racers: int
     bcrypt_cost: int
+    many: int  # sessions
 
 
 class Row(NamedTuple):
@@ -59,6 +59,14 @@ def require(holds: bool, what: str, answer: Answer | None = None) -> None:
     """Raise WrongAnswer unless it holds."""
     if not holds:
         raise WrongAnswer(f"{what}: {answer}" if answer else what)
+
+
+def require_grant(answer: Answer, field: str, user_id: str) -> None:
+    """The answer signs that account in."""
+    begin = f'{{"data":{{"{field}":{{"__typename":"AuthPayload","accessToken":"ey'.encode()
+    end = f'"user":{{"id":"{user_id}"}}}}}}}}'.encode()
+    right = answer.body.startswith(begin) and answer.body.endswith(end)
+    require(right and answer.cookie.startswith(b"refresh_token=ey"), f"{field} failed", answer)
 
 
 # ---- a: the protected query -------------------------------------------------------------------
@@ -150,69 +158,6 @@ def protected(effort: Effort, site: Site, folder: Path) -> Iterator[Row]:
     yield Row("share of its core the server got, %", spread(ours.shares, ".0f"))
     tails = spread(ours.tails, ".1f")
     yield Row(f"{what}, 99th percentile at {CONNECTIONS} connections, ms", tails)
-
-
-# ---- b, c: refreshing -------------------------------------------------------------------------
-
-
-def require_grant(answer: Answer, field: str, user_id: str) -> None:
-    """The answer signs that account in."""
-    begin = f'{{"data":{{"{field}":{{"__typename":"AuthPayload","accessToken":"ey'.encode()
-    end = f'"user":{{"id":"{user_id}"}}}}}}}}'.encode()
-    right = answer.body.startswith(begin) and answer.body.endswith(end)
-    require(right and answer.cookie.startswith(b"refresh_token=ey"), f"{field} failed", answer)
-
-
-def refresh_chain(user_id: str, token: str) -> Script:
-    """Refresh with what the last answer set, over and over."""
-    cookie = f"refresh_token={token}".encode()
-    while True:
-        answer = yield post(REFRESH, Cookie=cookie.decode())
-        require_grant(answer, "refreshToken", user_id)
-        require(answer.cookie != cookie, "the same refresh token again", answer)
-        cookie = answer.cookie
-
-
-def racer(user_id: str, token: str, given: set[bytes]) -> Script:
-    """Refresh once; `given` gets the successor."""
-    answer = yield post(REFRESH, Cookie=f"refresh_token={token}")
-    require_grant(answer, "refreshToken", user_id)
-    given.add(answer.cookie)
-
-
-def refreshing(effort: Effort, sites: dict[str, Site]) -> Iterator[Row]:
-    """Refreshes a second, every session one after another, the sessions side by side."""
-    rates: dict[str, list[float]] = {name: [] for name in sites}
-    for number in range(-effort.warm_ups, effort.rounds):
-        for name, site in sites.items():
-            opened = site.open_sessions(CONNECTIONS)
-            scripts = [refresh_chain(site.owner, token) for _, token in opened]
-            (outcome,) = drive(Traffic(site.settings.port, scripts, effort.seconds))
-            rotations = sum(site.generations([session for session, _ in opened]))
-            require(rotations == outcome.answers, f"{outcome.answers} answers, {rotations} turns")
-            if number >= 0:
-                rates[name].append(outcome.rate)
-    for name, found in rates.items():
-        yield Row(f"refreshes/s, {CONNECTIONS} sessions at once, {name}", spread(found, ",.0f"))
-
-
-def racing(effort: Effort, sites: dict[str, Site]) -> Iterator[Row]:
-    """How long the racing refreshes of one token take until the last is answered."""
-    times: dict[str, list[float]] = {name: [] for name in sites}
-    for number in range(-effort.warm_ups, 2 * effort.rounds):
-        for name, site in sites.items():
-            ((session, token),) = site.open_sessions(1)
-            given: set[bytes] = set()
-            scripts = [racer(site.owner, token, given) for _ in range(effort.racers)]
-            (outcome,) = drive(Traffic(site.settings.port, scripts))
-            require(outcome.answers == effort.racers, f"{outcome.answers} answers")
-            require(len(given) == 1, f"{len(given)} different successors")
-            require(site.generations([session]) == [1], "not one rotation")
-            if number >= 0:
-                times[name].append(max(outcome.latencies) * 1000)
-    for name, found in times.items():
-        what = f"{effort.racers} racing refreshes of one token, until the last answer, {name}, ms"
-        yield Row(what, spread(found, ",.0f"))
 
 
 # ---- d: starting ------------------------------------------------------------------------------

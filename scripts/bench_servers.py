@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
@@ -175,9 +175,9 @@ class Site:
         """New sessions of the first account, each with its refresh token."""
         return asyncio.run(self._open_sessions(count))
 
-    def generations(self, sessions: Sequence[Session]) -> list[int]:
-        """How often each was rotated, by the database."""
-        return asyncio.run(self._generations({session.id for session in sessions}))
+    def generation(self, session: Session) -> int:
+        """How often it was rotated, by the database."""
+        return asyncio.run(self._generation(session))
 
     @asynccontextmanager
     async def _system(self) -> AsyncIterator[tuple[System, RefreshTokens]]:
@@ -210,10 +210,10 @@ class Site:
                 opened = [await unit.get(Sessions).open(owner, Client()) for _ in range(count)]
             return [(session, tokens.sign(session.refresh_claims)) for session in opened]
 
-    async def _generations(self, wanted: set[Any]) -> list[int]:
+    async def _generation(self, session: Session) -> int:
         async with self._system() as (system, _), system.units.read() as unit:
-            found = await unit.get(Sessions).of_user(self.grants[0].user.id, ended_too=True)
-        return [session.generation for session in found if session.id in wanted]
+            found = await unit.get(Sessions).find(session.id)
+        return found.generation if found else -1
 
 
 @contextmanager

@@ -68,9 +68,11 @@ def one_successor(before: World, step: Step, after: World) -> bool:
     A database that has forgotten a generation may make it again, with another time in the token.
     Both are then honoured as one generation, and lead to one successor.
     """
-    forward = after.row.generation > before.row.generation or not _rotates(before, step)
-    follows = step.answer == after.row.generation == step.generation + 1
-    return forward and (follows or step.answer in {None, GONE})
+    if step.answer is not None and step.answer != GONE:
+        follows = step.answer == after.row.generation == step.generation + 1
+    else:
+        follows = True
+    return follows and (after.row.generation > before.row.generation or not _rotates(before, step))
 
 
 def an_end_is_an_end(before: World, step: Step, after: World) -> bool:
@@ -173,8 +175,9 @@ def explore(
     while frontier and not (to_the_first and found.broken):
         reached: list[World] = []
         for world in frontier:
-            for step, after in steps(world, rules, bounds):
-                found.transitions += 1
+            moves = steps(world, rules, bounds)
+            found.transitions += len(moves)
+            for step, after in moves:
                 met.add(step)
                 if step.verdict is not None:
                     for promise in of_steps:

@@ -128,6 +128,8 @@ class Bounds(NamedTuple):
 
 Move = tuple[Step, World]
 Outcome = tuple[Verdict, Row | None, int | None]
+"""The verdict, what is committed (None: nothing) and what is answered: a generation, GONE for a
+refusal that deletes the cookie, None for SERVICE_UNAVAILABLE."""
 
 
 def rotated(row: Row, presented: int) -> Row:
@@ -145,15 +147,13 @@ class Rules:
     conditional: bool = True
 
     def __post_init__(self) -> None:
-        self.asked: dict[tuple[Row, int], Outcome] = {}
+        self.asked: dict[tuple[Row, int], list[Outcome]] = {}
 
-    def serve(self, row: Row, presented: int) -> Outcome:
-        """The verdict, what is committed (None: nothing) and what is answered: a generation,
-        GONE for a refusal that deletes the cookie, None for SERVICE_UNAVAILABLE."""
-        key = (row, presented)
-        known = self.asked.get(key)
+    def serve(self, row: Row, presented: int) -> list[Outcome]:
+        """The one outcome that there is."""
+        known = self.asked.get((row, presented))
         if known is None:
-            known = self.asked[key] = self._serve(row, presented)
+            known = self.asked[row, presented] = [self._serve(row, presented)]
         return known
 
     def _serve(self, row: Row, presented: int) -> Outcome:
@@ -216,9 +216,11 @@ def _browser(world: World, rules: Rules, bounds: Bounds) -> list[Move]:
             moves.append((step(LOST, given), lost))
         else:
             moves.append((step(DIES_BEFORE, message), lost))
-            for verdict, committed, answer in _outcomes(world, message, rules, bounds):
+            for verdict, committed, answer in _outcomes(world, message, rules):
                 after = lost
                 if committed is not None:
+                    if committed.generation > bounds.generations:
+                        continue
                     blame = _blamed(world, message) if committed.revoked else world.blame
                     after = _commit(lost, committed, blame)
                 moves.append(
@@ -233,14 +235,18 @@ def _thief(world: World, rules: Rules, bounds: Bounds) -> list[Move]:
     moves: list[Move] = []
     row, before, jar, wire, received, issued, falls, _ = world
     for presented in _generations(issued):
-        for verdict, committed, answer in _outcomes(world, presented, rules, bounds):
-            got = issued if answer in {None, GONE} else issued | 1 << answer
-            after = World(row, before, jar, wire, received, got, falls, THIEF)
+        for verdict, committed, answer in _outcomes(world, presented, rules):
+            now, past = row, before
             if committed is not None:
-                after = _commit(after, committed, THIEF)
+                if committed.generation > bounds.generations:
+                    continue
+                now, past = committed, (row, *before[:1])
+            got = issued if answer is None or answer == GONE else issued | 1 << answer
+            after = World(now, past, jar, wire, received, got, falls, THIEF)
             moves.append((step(STOLEN, presented, verdict, answer), after))
             if committed is not None:
-                moves.append((step(STOLEN_DIES, presented, verdict), after._replace(issued=issued)))
+                after = World(now, past, jar, wire, received, issued, falls, THIEF)
+                moves.append((step(STOLEN_DIES, presented, verdict), after))
     return moves + _seen(world, rules, issued, STOLEN_SEEN, THIEF)
 
 
@@ -257,12 +263,11 @@ def _seen(world: World, rules: Rules, held: int, what: str, blame: int) -> list[
     return moves
 
 
-def _outcomes(world: World, presented: int, rules: Rules, bounds: Bounds) -> list[Outcome]:
-    """What the server may make of a token, within the bounds."""
-    made = [rules.serve(world.row, presented)]
-    if not rules.conditional and world.before:
-        made.append(rules.serve(world.before[0], presented))
-    return [each for each in made if each[1] is None or each[1].generation <= bounds.generations]
+def _outcomes(world: World, presented: int, rules: Rules) -> list[Outcome]:
+    """What the server may make of a token."""
+    if rules.conditional or not world.before:
+        return rules.serve(world.row, presented)
+    return rules.serve(world.row, presented) + rules.serve(world.before[0], presented)
 
 
 def _blamed(world: World, presented: int) -> int:
@@ -278,18 +283,22 @@ def _commit(world: World, committed: Row, blame: int) -> World:
     return World(committed, (row, *before[:1]), jar, wire, received, issued, falls, blame)
 
 
-def _answered(world: World, wire: tuple[int, ...], answer: int | None) -> World:
+def _answered(world: World, left: tuple[int, ...], answer: int | None) -> World:
     if answer is None:
         return world
+    row, before, jar, _, received, issued, falls, blame = world
     if answer == GONE:
-        return world._replace(wire=_with(wire, DELETION))
-    return world._replace(wire=_with(wire, ANSWER + answer), issued=world.issued | 1 << answer)
+        return World(row, before, jar, _with(left, DELETION), received, issued, falls, blame)
+    wire = _with(left, ANSWER + answer)
+    return World(row, before, jar, wire, received, issued | 1 << answer, falls, blame)
 
 
+@cache
 def _with(wire: tuple[int, ...], message: int) -> tuple[int, ...]:
     return tuple(sorted((*wire, message)))
 
 
+@cache
 def _without(wire: tuple[int, ...], message: int) -> tuple[int, ...]:
     at = wire.index(message)
     return wire[:at] + wire[at + 1 :]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from gql_auth.kernel import telemetry
 from gql_auth.kernel.settings import Settings
 
 # The last line of defence: nothing of ours logs these on purpose, but an exception's text might.
@@ -41,6 +42,7 @@ def configure(settings: Settings) -> None:
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.ExtraAdder(),
+            _name_trace,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ],
         processors=[
@@ -58,6 +60,8 @@ def configure(settings: Settings) -> None:
     root.setLevel(logging.WARNING)
     logging.getLogger("gql_auth").setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # It warns of each malformed `tracestate`, which any stranger may send, and quotes it.
+    logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
@@ -90,6 +94,16 @@ def _spelled(value: Any) -> Any:
 def _name_process(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
     """Which of several workers it was."""
     event["pid"] = event["_record"].process
+    return event
+
+
+def _name_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+    """Which trace, and where spans are recorded which span, it was logged in."""
+    trace = telemetry.here()
+    if trace is not None:
+        event["trace_id"] = trace.trace_id
+        if trace.span_id is not None:
+            event["span_id"] = trace.span_id
     return event
 
 

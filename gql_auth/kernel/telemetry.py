@@ -2,10 +2,14 @@
 has those that tell Prometheus and OpenTelemetry. The code that reports asks nothing in between."""
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
-from contextlib import asynccontextmanager, nullcontext
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -13,6 +17,7 @@ from typing import Final, NamedTuple, Self
 from gql_auth.kernel.entropy import random_bytes
 
 _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_STATE: Final = 512  # characters of `tracestate` that everybody passes on (section 3.3.1.5)
 
 
 class Parent(NamedTuple):
@@ -40,7 +45,8 @@ def parent_of(traceparent: Sequence[str], tracestate: Sequence[str] = ()) -> Par
         return None
     if not trace_id.strip("0") or not span_id.strip("0"):
         return None
-    return Parent(trace_id, span_id, int(flags, 16), ",".join(tracestate))
+    state = ",".join(tracestate)
+    return Parent(trace_id, span_id, int(flags, 16), state if len(state) <= _STATE else "")
 
 
 class Trace:
@@ -100,7 +106,12 @@ def span(name: str, **attributes: str) -> AbstractContextManager[object]:
 
 
 class Telemetry:
-    """Hears of everything and keeps nothing. Each method is cheap and never fails."""
+    """Hears of everything and keeps nothing. Each method is cheap and never fails.
+
+    `traces`: whether `request` makes traces.
+    """
+
+    traces: bool = False
 
     def running(self) -> AbstractAsyncContextManager[object]:
         """Entered around the life of a system."""
@@ -160,12 +171,13 @@ class Telemetry:
 
 
 class Several(Telemetry):
-    """Tells several, in order. Whose traces they are says the first that has an opinion."""
+    """Tells several, in order. The first of them that has traces of its own has its way."""
 
     def __init__(self, *members: Telemetry) -> None:
-        self._members = members
-        own = [each for each in members if type(each).request is not Telemetry.request]
-        self._tracer = (own or [Telemetry()])[0]
+        self._members = [each for each in members if type(each) is not Telemetry]
+        own = [each for each in self._members if each.traces]
+        self._tracer = own[0] if own else Telemetry()
+        self.traces = bool(own)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

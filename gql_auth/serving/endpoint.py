@@ -21,7 +21,8 @@ from strawberry.types.graphql import OperationType
 from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Unavailable
-from gql_auth.serving import explorer, http
+from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
+from gql_auth.serving import explorer, http, observed
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
 from gql_auth.serving.errors import NO_OPERATION, internal_error
@@ -52,7 +53,11 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
     websocket_adapter_class = _Socket
 
     def __init__(
-        self, schema: AuthSchema, make_context: ContextFactory, system: Callable[[], Doorkeeper]
+        self,
+        schema: AuthSchema,
+        make_context: ContextFactory,
+        system: Callable[[], Doorkeeper],
+        telemetry: Callable[[], Telemetry] = Telemetry,
     ) -> None:
         no_ide: GraphQL_IDE | None = None
         super().__init__(
@@ -63,6 +68,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         )
         self._make_context = make_context
         self._system = system
+        self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or serve one socket."""
@@ -78,7 +84,10 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         except Unavailable:
             await socket.close(1013)  # "try again later"
             return
-        await self.run(socket)
+        # A socket lives for hours: its lines in the log belong together, but it is no span.
+        parent = parent_of(socket.headers.getlist("traceparent"))
+        with Trace(parent.trace_id if parent else None):
+            await self.run(socket)
 
     async def get_context(
         self,
@@ -99,33 +108,52 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        request_id = random_name(9)
-        note: dict[str, Any] = {"request_id": request_id, "method": request.method}
-        try:
-            response = await self._respond(request, note)
-        except http.BadRequest as problem:
-            note["refused"] = str(problem)
-            response = Response(
-                http.encode(problem.body), problem.status, problem.headers, http.JSON
-            )
-        except Unavailable as refused:
-            failure = {"message": str(refused), "extensions": refused.extensions}
-            headers = {"Retry-After": str(refused.retry_after)}
-            response = Response(http.encode({"errors": [failure]}), 503, headers, http.JSON)
-        except Exception as defect:  # noqa: BLE001 - the last-resort handler: masked and logged
-            body = {"errors": [internal_error(defect, request_id=request_id)]}
-            response = Response(http.encode(body), 500, media_type=http.JSON)
-        response.headers["X-Request-Id"] = request_id
-        note["status"] = response.status_code
-        note["ms"] = round((time.perf_counter() - began) * 1000, 1)
-        _log.info("request", extra=note)
+        telemetry, headers = self._telemetry(), request.headers
+        parent = parent_of(headers.getlist("traceparent"), headers.getlist("tracestate"))
+        note: dict[str, Any] = {"request_id": random_name(9), "method": request.method}
+        seen = observed.begin(request.scope)
+        with telemetry.request(parent) as trace:
+            response = await self._respond(request, note, seen)
+            response.headers["X-Request-Id"] = note["request_id"]
+            if trace.response is not None:
+                response.headers["traceresponse"] = trace.response
+            seconds = time.perf_counter() - began
+            if seen.counts:
+                telemetry.requested(
+                    operation=seen.operation,
+                    kind=seen.kind,
+                    outcome=seen.outcome,
+                    seconds=seconds,
+                    proven_by=seen.proven_by,
+                )
+            note["status"] = response.status_code
+            note["ms"] = round(seconds * 1000, 1)
+            _log.info("request", extra=note)
         await response(request.scope, receive, send)
 
-    async def _respond(self, request: Request, note: dict[str, Any]) -> Response:
+    async def _respond(
+        self, request: Request, note: dict[str, Any], seen: observed.Seen
+    ) -> Response:
+        try:
+            return await self._serve(request, note, seen)
+        except http.BadRequest as problem:
+            note["refused"] = str(problem)
+            body, status, headers = problem.body, problem.status, problem.headers
+        except Unavailable as refused:
+            body = {"errors": [{"message": str(refused), "extensions": refused.extensions}]}
+            status, headers = 503, {"Retry-After": str(refused.retry_after)}
+        except Exception as defect:  # noqa: BLE001 - the last-resort handler: masked and logged
+            body = {"errors": [internal_error(defect, request_id=note["request_id"])]}
+            status, headers = 500, {}
+        seen.judge(body["errors"])
+        return Response(http.encode(body), status, headers, http.JSON)
+
+    async def _serve(self, request: Request, note: dict[str, Any], seen: observed.Seen) -> Response:
         if request.method not in {"GET", "POST"}:
             raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
         accept = ", ".join(request.headers.getlist("accept")) or None
         if request.method == "GET" and http.wants_page(accept):
+            seen.counts = False
             page, policy = explorer.render()
             headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
             return Response(page, media_type=http.HTML, headers=headers)
@@ -133,6 +161,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         asked = await http.read_request(request)
         context = self._make_context(request)
         answer = await self._execute(asked, context, request.method, note)
+        seen.judge(answer.get("errors", ()))
+        seen.prove(context)
         status = http.status_of(answer, media_type)
         if status in {401, 403}:
             answer.pop("data", None)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gql_auth.kernel import telemetry
 from gql_auth.kernel.errors import Refused
 from gql_auth.kernel.feature import Parts, ServiceFactory
 from gql_auth.storage.engine import Database
@@ -67,6 +68,7 @@ class SqlUnits:
         self._parts = parts
         self._factories: dict[type, ServiceFactory] = dict(factories)
         self._spare = spare
+        self._kind = {"db.system.name": "sqlite" if database.is_sqlite else "postgresql"}
 
     def _unit(self, connection: Any) -> SqlUnit:
         return SqlUnit(connection, self._parts, self._factories)
@@ -74,23 +76,25 @@ class SqlUnits:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqlUnit]:
         """A unit that only reads."""
-        async with self._database.reading(spare=self._spare) as connection:
-            yield self._unit(connection)
+        with telemetry.span("database read", **self._kind):
+            async with self._database.reading(spare=self._spare) as connection:
+                yield self._unit(connection)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[SqlUnit]:
         """A unit that commits at its end, and on a refusal that leaves evidence."""
         refusal: Refused | None = None
-        async with self._database.writing(spare=self._spare) as connection:
-            transaction = await connection.begin()
-            unit = self._unit(connection)
-            try:
-                yield unit
-            except Refused as refused:
-                if not refused.leaves_evidence:
-                    raise
-                refusal = refused
-            await transaction.commit()
+        with telemetry.span("database write", **self._kind):
+            async with self._database.writing(spare=self._spare) as connection:
+                transaction = await connection.begin()
+                unit = self._unit(connection)
+                try:
+                    yield unit
+                except Refused as refused:
+                    if not refused.leaves_evidence:
+                        raise
+                    refusal = refused
+                await transaction.commit()
         await unit.run_after_commit()
         if refusal is not None:
             raise refusal

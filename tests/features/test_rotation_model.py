@@ -229,7 +229,7 @@ async def test_the_model_serves_what_the_server_serves(
     asked = {(row._replace(used=False), presented) for row, presented in rules.asked}
     assert len(asked) > 50
     for row, presented in sorted(asked):
-        _, committed, answer = rules.serve(row, presented)
+        ((_, committed, answer),) = rules.serve(row, presented)
         _put(auth.settings, row, now)
         claims = RefreshClaims(opened.id, presented, now, now + timedelta(days=1))
         try:

@@ -28,6 +28,7 @@ from uuid import UUID
 import bcrypt
 
 from gql_auth.features.keys.core import MasterSecret
+from gql_auth.kernel import telemetry
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import Refused, Unavailable, Violation, ViolationCode
 
@@ -94,7 +95,8 @@ class HashingThreads:
         self.require_room()
         self._inside += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, act)
+            with telemetry.span("password hashing"):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, act)
         finally:
             self._inside -= 1
 

@@ -194,7 +194,8 @@ class Sessions:
                 raise RefreshRejected(Rejection.EXPIRED)
             if verdict is Verdict.REUSED:
                 await self._end_as_reused(session, presented, client)
-            await self._throttles.refresh(session.id, idle=now - session.rotated_at)
+            last = session.rotated_at if session.generation else None
+            await self._throttles.refresh(session.id, last=last)
             if verdict in {Verdict.REPLAY, Verdict.RACED}:
                 self._report(verdict)
                 return session

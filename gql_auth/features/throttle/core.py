@@ -77,8 +77,11 @@ def _spell(seconds: int) -> str:
 class ThrottleStore(Protocol):
     """Where buckets are kept. Times and sizes are whole microseconds."""
 
-    async def take(self, key: bytes, *, drop: int, size: int, now: int) -> int:
+    async def take(self, key: bytes, *, drop: int, size: int, level: int, now: int) -> int:
         """Put a drop into a bucket if there is room for it.
+
+        Args:
+            level: until when it is full at least, whatever is kept of it.
 
         Returns:
             0 where there was, else after how long there will be.
@@ -180,19 +183,23 @@ class Throttles:
         """It was the right one."""
         await self._give_back(Policy.CHANGE_PASSWORD_ACCOUNT, user_id.hex)
 
-    async def refresh(self, session_id: UUID, *, idle: timedelta) -> None:
+    async def refresh(self, session_id: UUID, *, last: datetime | None) -> None:
         """A session is about to be refreshed.
 
+        The usual refresh, of a session that rested for a whole period, costs no write here: the
+        session's own row tells of it, and the next one counts it from there.
+
         Args:
-            idle: since its last rotation. After a whole period nothing can be left in the
-                bucket but a few repeated answers: the usual refresh costs no write here.
+            last: when it was refreshed last; None where it never was.
 
         Raises:
             TooManyAttempts.
         """
         rate = Policy.REFRESH_SESSION.rate(self._settings)
-        if rate is not None and idle < rate.period:
-            await self._charge([(Policy.REFRESH_SESSION, session_id.hex)])
+        if rate is None or last is None or self._clock.now() - last >= rate.period:
+            return
+        level = _instant(last) + _measures(rate)[0]
+        await self._charge([(Policy.REFRESH_SESSION, session_id.hex)], level=level)
 
     async def remove_empty(self, limit: int) -> int:
         """Remove buckets that have drained; how many."""
@@ -202,7 +209,7 @@ class Throttles:
         """Remove addresses that were not seen since; how many."""
         return await self._store.remove_unseen(since, limit)
 
-    async def _charge(self, charges: Sequence[tuple[Policy, str]]) -> None:
+    async def _charge(self, charges: Sequence[tuple[Policy, str]], *, level: int = 0) -> None:
         now = self._now()
         longest = 0
         for policy, subject in charges:
@@ -211,7 +218,7 @@ class Throttles:
                 continue
             drop, size = _measures(rate)
             wait = await self._store.take(
-                self._hash(policy, subject), drop=drop, size=size, now=now
+                self._hash(policy, subject), drop=drop, size=size, level=level, now=now
             )
             if wait:
                 self._telemetry.throttled(policy.value)
@@ -225,12 +232,16 @@ class Throttles:
             await self._store.give_back(self._hash(policy, subject), drop=_measures(rate)[0])
 
     def _now(self) -> int:
-        return (self._clock.now() - _EPOCH) // _MICROSECOND
+        return _instant(self._clock.now())
 
     def _hash(self, kind: str, subject: str) -> bytes:
         """Who tried what from where is nobody's business who reads the database."""
         whole = f"{kind} {subject}".encode(errors="surrogatepass")
         return hmac.digest(self._key, whole, hashlib.sha256)[:_KEY_BYTES]
+
+
+def _instant(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
 
 
 def _measures(rate: Rate) -> tuple[int, int]:

@@ -16,9 +16,9 @@ class MemoryThrottles:
         self._full_until: OrderedDict[bytes, int] = OrderedDict()
         self._known: OrderedDict[bytes, datetime] = OrderedDict()
 
-    async def take(self, key: bytes, *, drop: int, size: int, now: int) -> int:
+    async def take(self, key: bytes, *, drop: int, size: int, level: int, now: int) -> int:
         """Put a drop into a bucket if there is room for it."""
-        until = max(self._full_until.get(key, 0), now)
+        until = max(self._full_until.get(key, 0), level, now)
         if until > now + size - drop:
             return until - (now + size - drop)
         self._full_until[key] = until + drop

@@ -14,7 +14,7 @@ from gql_auth.storage.types import UtcDateTime
 _TAKE: Final = text(
     "INSERT INTO gql_auth_throttles AS bucket (key, full_until) VALUES (:key, :fresh) "
     "ON CONFLICT (key) DO UPDATE SET full_until = :drop + "
-    "CASE WHEN bucket.full_until > :now THEN bucket.full_until ELSE :now END "
+    "CASE WHEN bucket.full_until > :level THEN bucket.full_until ELSE :level END "
     "WHERE bucket.full_until <= :room"
 )
 _GIVE_BACK: Final = text(
@@ -34,10 +34,12 @@ class SqlThrottles:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def take(self, key: bytes, *, drop: int, size: int, now: int) -> int:
+    async def take(self, key: bytes, *, drop: int, size: int, level: int, now: int) -> int:
         """Put a drop into a bucket if there is room for it."""
-        room = now + size - drop
-        values = {"key": key, "fresh": now + drop, "drop": drop, "now": now, "room": room}
+        room, level = now + size - drop, max(level, now)
+        if level > room:
+            return level - room
+        values = {"key": key, "fresh": level + drop, "drop": drop, "level": level, "room": room}
         if (await self._connection.execute(_TAKE, values)).rowcount == 1:
             return 0
         found = await self._connection.execute(_UNTIL.where(col(ThrottleRow.key) == key))

@@ -1,0 +1,76 @@
+"""What telemetry is told of a request: which operation it was, how it went, who asked."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strawberry.types.execution import ExecutionContext
+
+from gql_auth.serving.context import RequestContext
+from gql_auth.serving.schema import CachedDocuments, DocumentCache
+
+SIGN_IN: Final = "sign-in"
+
+
+@dataclass(slots=True)
+class Seen:
+    """One request, as far as it has got."""
+
+    kind: str = "none"  # until a document was found valid
+    operation: str | None = None
+    outcome: str = "ok"
+    proven_by: str | None = None
+    counts: bool = True  # the page for browsers is no operation
+
+    def judge(self, failures: Sequence[Any]) -> None:
+        """Take over how an operation went."""
+        if failures:
+            self.outcome = str(failures[0]["extensions"]["code"]).lower()
+
+    def prove(self, context: RequestContext) -> None:
+        """Take over who asked. A refresh cookie is set by what succeeded alone; a deletion
+        proves nothing, as anybody may sign out."""
+        caller, answer = context.known_caller, context.cookie_answer
+        if caller is not None:
+            self.proven_by = caller.user_id.hex
+        elif answer is not None and answer != context.system.cookie_rules.deletion():
+            self.proven_by = SIGN_IN
+
+
+class ObservedDocuments(CachedDocuments):
+    """Notes on the request's context which operation is about to be run."""
+
+    def on_validate(self) -> Iterator[None]:
+        """Note it once the document was found valid."""
+        yield from super().on_validate()
+        execution = self.execution_context
+        context = execution.context
+        if (
+            isinstance(context, RequestContext)
+            and execution.graphql_document is not None
+            and not execution.pre_execution_errors
+        ):
+            _note(context, execution)
+
+
+def _note(context: RequestContext, execution: ExecutionContext) -> None:
+    seen = context.request.scope.get(_KEY)
+    if isinstance(seen, Seen):
+        seen.kind = execution.operation_type.value
+        seen.operation = execution.operation_name or None
+
+
+_KEY: Final = "gql_auth.seen"
+
+
+def begin(scope: Any) -> Seen:
+    """What is seen of the request of an ASGI scope, from now on."""
+    seen = Seen()
+    scope[_KEY] = seen
+    return seen
+
+
+def observed_documents(credential_fields: int) -> Any:
+    """A factory of extensions that share one cache of documents."""
+    cache = DocumentCache()
+    return lambda: ObservedDocuments(cache, credential_fields)
