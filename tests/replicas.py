@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -185,7 +186,9 @@ async def site(running: Sequence[Server], seconds: float = STOP) -> AsyncIterato
 
 def _client(url: str, seconds: float) -> httpx.AsyncClient:
     # Plain http; without `verify` it does not read the machine's certificates, which takes longer.
-    return httpx.AsyncClient(base_url=url, timeout=seconds, verify=False)
+    client = httpx.AsyncClient(base_url=url, timeout=seconds, verify=False)
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # browsers have theirs
+    return client
 
 
 class SignedOutError(AssertionError):

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from gql_auth.features.sessions.rotation import Verdict
 from tests.rotation_model import (
-    GONE,
     NOBODY,
     SERVED,
     START,
@@ -20,11 +19,11 @@ from tests.rotation_model import (
     STOLEN_DIES,
     THIEF,
     Bounds,
-    Rules,
     Step,
     World,
     steps,
 )
+from tests.rotation_rules import GONE, NO_TOKEN, Rules
 
 OfState = Callable[[World], bool]
 OfStep = Callable[[World, Step, World], bool]
@@ -68,17 +67,15 @@ def one_successor(before: World, step: Step, after: World) -> bool:
     A database that has forgotten a generation may make it again, with another time in the token.
     Both are then honoured as one generation, and lead to one successor.
     """
-    if step.answer is not None and step.answer != GONE:
-        follows = step.answer == after.row.generation == step.generation + 1
-    else:
-        follows = True
-    return follows and (after.row.generation > before.row.generation or not _rotates(before, step))
+    follows = step.answer == after.row.generation == step.generation + 1
+    forward = after.row.generation > before.row.generation
+    return (follows or step.answer in NO_TOKEN) and (forward or not _rotates(before, step))
 
 
 def an_end_is_an_end(before: World, step: Step, after: World) -> bool:
     """A session that has ended yields no token and does not come back, unless the database
     forgets its end."""
-    return not before.row.revoked or (after.row.revoked and step.answer in {None, GONE})
+    return not before.row.revoked or (after.row.revoked and step.answer in NO_TOKEN)
 
 
 OF_STATES: tuple[OfState, ...] = (the_browser_stays,)

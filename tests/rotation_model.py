@@ -1,9 +1,8 @@
 """The rotation machine in small, explored whole: every history within a bound, not a sample.
 
 One browser with three tabs and one cookie jar, a thief, a network, a server and its database.
-What a presented token leads to is decided by `judge`, the function that the server runs; how a
-verdict changes the row is said here by `Rules`, after `Sessions.refresh` and `SqlSessions`. Both
-can be exchanged, so that a rule taken out shows which promise it keeps (`tests.rotation_promises`).
+What the server does with a token is in `tests.rotation_rules`, and the promises in
+`tests.rotation_explorer`.
 
 What stands for what:
 
@@ -23,48 +22,17 @@ What stands for what:
 Not here: lifetimes (EXPIRED), sign-out, other sessions, and a database that forgets the sign-in.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
-from uuid import UUID
 
-from gql_auth.features.sessions.rotation import Session, Verdict, judge
-from gql_auth.kernel.caller import Client
-
-Judge = Callable[..., Verdict]
-
-WINDOW = timedelta(seconds=10)
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-AGES = {True: WINDOW, False: WINDOW + timedelta(microseconds=1)}
-_SESSION = partial(
-    Session,
-    id=UUID(int=1),
-    user_id=UUID(int=2),
-    created_at=NOW - timedelta(days=1),
-    expires_at=NOW + timedelta(days=1),
-    client=Client(),
-)
+from gql_auth.features.sessions.rotation import Verdict
+from tests.rotation_rules import GONE, NO_TOKEN, Outcome, Row, Rules
 
 # Messages under way, as numbers: a request with generation g is g, an answer with it ANSWER + g.
 ANSWER = 100
 DELETION = 199  # an answer that deletes the cookie
-GONE = -1  # the jar is empty
-
 # Why a session may have ended, besides the rules themselves.
 NOBODY, NETWORK, THIEF = range(3)
-
-
-class Row(NamedTuple):
-    """The session's row; `inside` the race window of its rotation."""
-
-    generation: int
-    confirmed: bool
-    revoked: bool
-    inside: bool
-    used: bool
-    """What `confirmed` is to be, by the contract: the newest generation was seen in use."""
 
 
 class World(NamedTuple):
@@ -92,7 +60,7 @@ class Step(NamedTuple):
         text = self.what.format(self.generation)
         if self.verdict is None:
             return text
-        given = "" if self.answer is None or self.answer == GONE else f" -> {self.answer}"
+        given = "" if self.answer in NO_TOKEN else f" -> {self.answer}"
         return f"{text}: {self.verdict}{given}"
 
 
@@ -111,8 +79,7 @@ STOLEN = "the thief presents {}"
 STOLEN_DIES = "the thief presents {}, the server dies after its commit"
 STOLEN_SEEN = "the thief is seen in use with {}"
 WINDOW_ENDS = "the race window passes"
-FALLS_BACK = "the database falls back by {} commits"
-
+FALLS_BACK = "the database falls back, commits lost: {}"
 
 step = cache(Step)
 
@@ -127,56 +94,6 @@ class Bounds(NamedTuple):
 
 
 Move = tuple[Step, World]
-Outcome = tuple[Verdict, Row | None, int | None]
-"""The verdict, what is committed (None: nothing) and what is answered: a generation, GONE for a
-refusal that deletes the cookie, None for SERVICE_UNAVAILABLE."""
-
-
-def rotated(row: Row, presented: int) -> Row:
-    """The row after ROTATE and AHEAD."""
-    return Row(presented + 1, confirmed=False, revoked=False, inside=True, used=False)
-
-
-@dataclass(eq=False)
-class Rules:
-    """What the server does. The defaults are the product's."""
-
-    judge: Judge = judge
-    rotated: Callable[[Row, int], Row] = rotated
-    confirms_newest_only: bool = True
-    conditional: bool = True
-
-    def __post_init__(self) -> None:
-        self.asked: dict[tuple[Row, int], list[Outcome]] = {}
-
-    def serve(self, row: Row, presented: int) -> list[Outcome]:
-        """The one outcome that there is."""
-        known = self.asked.get((row, presented))
-        if known is None:
-            known = self.asked[row, presented] = [self._serve(row, presented)]
-        return known
-
-    def _serve(self, row: Row, presented: int) -> Outcome:
-        session = _SESSION(
-            generation=row.generation,
-            rotated_at=NOW - AGES[row.inside],
-            confirmed=row.confirmed,
-            revoked_at=NOW if row.revoked else None,
-            end_reason="logout" if row.revoked else None,
-        )
-        verdict = self.judge(session, presented, now=NOW, window=WINDOW)
-        if verdict is Verdict.REVOKED:
-            return verdict, None, GONE
-        if verdict in {Verdict.REPLAY, Verdict.RACED}:
-            return verdict, None, row.generation
-        if verdict is Verdict.REUSED:
-            return verdict, None if row.revoked else row._replace(revoked=True), GONE
-        if row.revoked:  # the conditional update finds no row, however often it is tried
-            return verdict, None, None
-        after = self.rotated(row, presented)
-        return verdict, after, after.generation
-
-
 START = World(Row(0, False, False, True, False), (), 0, (), 1, 1, 0, NOBODY)
 
 

@@ -13,7 +13,7 @@ from tests.rotation_explorer import (
     one_successor,
     the_browser_stays,
 )
-from tests.rotation_model import Judge, Row, Rules, rotated
+from tests.rotation_rules import Judge, Row, Rules, rotated
 
 
 def _instead(of: Verdict, then: Verdict | Callable[[bool], Verdict]) -> Judge:
@@ -93,7 +93,7 @@ MUTANTS: dict[str, Mutant] = {
         the server takes 0: rotated -> 1
         the answer 1 arrives
         a tab sends 1
-        the database falls back by 1 commits
+        the database falls back, commits lost: 1
         the server takes 1: reused
         """,
     ),
@@ -102,7 +102,7 @@ MUTANTS: dict[str, Mutant] = {
         one_successor,
         """
         the thief presents 0: rotated -> 1
-        the database falls back by 1 commits
+        the database falls back, commits lost: 1
         the thief presents 1: ahead -> 1
         """,
     ),

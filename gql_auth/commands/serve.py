@@ -1,12 +1,14 @@
 """`gql-auth serve`: prepare what is needed, say where things are, serve."""
 
 import asyncio
+import logging
 import multiprocessing.process
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Thread, Timer
 from types import FrameType
@@ -20,13 +22,17 @@ from uvicorn.supervisors import Multiprocess
 from gql_auth._version import __version__
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands import logs
+from gql_auth.commands.metrics import PATH, MetricsPort, exposure, shared_folder
 from gql_auth.commands.protocols import Protocol, Socket
-from gql_auth.commands.running import NOT_READY, explained, fail, load_settings, out
+from gql_auth.commands.running import NOT_READY, err, explained, fail, load_settings, out
 from gql_auth.kernel.settings import Settings
+from gql_auth.observing import shared, tracing
 from gql_auth.preparing import prepare, secret_path
 from gql_auth.serving.http import MAX_BODY
 from gql_auth.storage.engine import sqlite_path
 from gql_auth.system import System
+
+_log = logging.getLogger("gql_auth.metrics")
 
 GRACE = 10  # seconds that requests in flight get at shutdown
 # Seconds after which a worker that says nothing is replaced. Importing is part of that silence:
@@ -54,31 +60,47 @@ def serve(
     """Serve GraphQL at /graphql. Everything else comes from GQL_AUTH_* variables."""
     with explained():
         asked = Settings.from_environment(host=host, port=port, workers=workers)
-    with _listening(asked) as listening:
+    with _listening(asked.host, asked.port, "--port") as listening, _metrics(asked) as figures:
         with explained():
             # The default PUBLIC_URL holds the port that is really served.
+            listening.set_inheritable(True)
             settings = load_settings(host=host, port=listening.getsockname()[1], workers=workers)
+            if settings.tracing:
+                tracing()  # says what is missing, before anything is made
             logs.configure(settings)
             prepare(settings)
             asyncio.run(_check(settings))
         _greet(settings)
-        _run(settings, listening)
+        _run(settings, listening, figures)
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def _listening(host: str, port: int, option: str) -> Iterator[socket.socket]:
     """Listen before anything is made, so that a taken port changes nothing."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((settings.host, settings.port))
+            listening.bind((host, port))
             listening.listen(BACKLOG)  # two that are bound to one port could still meet here
         except OSError as error:
-            where = f"{settings.host}:{settings.port}"
-            fail(f"Cannot listen on {where}: {error.strerror}. Choose another --port.", NOT_READY)
-        listening.set_inheritable(True)
+            where = f"{host}:{port}"
+            fail(f"Cannot listen on {where}: {error.strerror}. Choose another {option}.", NOT_READY)
         yield listening
+
+
+@contextmanager
+def _metrics(settings: Settings) -> Iterator[MetricsPort | None]:
+    """The port of /metrics, where it is wanted."""
+    if not settings.metrics_port:
+        yield None
+        return
+    host, option = settings.metrics_host, "GQL_AUTH_METRICS_PORT"
+    with _listening(host, settings.metrics_port, option) as listening:
+        if warning := exposure(settings):
+            err.print("[bold yellow]Warning:[/]", end=" ")
+            err.print(warning, markup=False, soft_wrap=True)
+        yield MetricsPort(settings, listening)
 
 
 async def _check(settings: Settings) -> None:
@@ -91,10 +113,14 @@ def _greet(settings: Settings) -> None:
     url = settings.public_url
     database = sqlite_path(settings) or "PostgreSQL, GQL_AUTH_DATABASE_URL"
     secret = "GQL_AUTH_SECRET" if settings.secret else str(secret_path(settings).absolute())
+    host = settings.metrics_host
+    place = f"[{host}]" if ":" in host else host
+    metrics = f"Metrics   http://{place}:{settings.metrics_port}{PATH}"
     lines = [
         f"GraphQL   {url}/graphql  (open it in a browser to try queries)",
         f"Keys      {url}/.well-known/jwks.json",
         f"Health    {url}/healthz  {url}/readyz",
+        *([metrics] if settings.metrics_port else []),
         f"Database  {database}",
         f"Secret    {secret}  (back it up: passwords and sessions hang on it)",
     ]
@@ -108,18 +134,40 @@ def _greet(settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Factory:
-    """Makes the application in the process that serves it; workers get it by pickle."""
+    """Makes the application in the process that serves it; workers get it by pickle.
+
+    Args:
+        folder: where workers count what the parent shows.
+        port: where the one process shows its own figures.
+    """
 
     settings: Settings
+    folder: str | None = None
+    port: MetricsPort | None = None
 
     def __call__(self) -> ASGIApp:
         """The standalone server's application, with its logging."""
         logs.configure(self.settings)
         if parent := multiprocessing.parent_process():
-            Thread(target=_end_with, args=(parent,), daemon=True).start()
+            Thread(target=_end_with, args=(parent, self.folder), daemon=True).start()
         auth = GraphQLAuth(self.settings)
+        if self.port is not None:
+            shared.keep_apart()
+            self.port.show(auth.metrics())
+        elif self.folder is not None:
+            _join(self.folder, auth)
         _drain_before_end(auth, self.settings.shutdown_delay.total_seconds())
         return create_app(auth)
+
+
+def _join(folder: str, auth: GraphQLAuth) -> None:
+    """Count in the workers' folder; a full disk is no reason not to serve."""
+    try:
+        shared.join(folder)
+    except OSError as error:
+        _log.warning("this worker is not in /metrics", extra={"cause": error.strerror})
+    else:
+        auth.metrics()
 
 
 def _drain_before_end(auth: GraphQLAuth, delay: float) -> None:
@@ -138,17 +186,35 @@ def _drain_before_end(auth: GraphQLAuth, delay: float) -> None:
     signal.signal(signal.SIGTERM, on_sigterm)
 
 
-def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+def _end_with(parent: multiprocessing.process.BaseProcess, folder: str | None) -> None:
     """End this worker when the process that watches over it is gone: killed, it cannot tell its
-    workers, and they would keep the port."""
+    workers, and they would keep the port; nor can it clean up."""
     parent.join()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _run(settings: Settings, listening: socket.socket) -> None:
+def _run(settings: Settings, listening: socket.socket, port: MetricsPort | None) -> None:
     """Serve in this process, or keep as many workers alive as were asked for."""
-    config = uvicorn.Config(
-        Factory(settings),
+    if settings.workers == 1:
+        server = uvicorn.Server(_config(Factory(settings, port=port)))
+        try:
+            server.run(sockets=[listening])
+        finally:
+            if port is not None:
+                port.close()
+        if not server.started:
+            raise typer.Exit(NOT_READY)
+        return
+    with shared_folder(port) if port else nullcontext() as folder:
+        config = _config(Factory(settings, folder))
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def _config(factory: Factory) -> uvicorn.Config:
+    return uvicorn.Config(
+        factory,
         factory=True,
         http=Protocol,
         ws=Socket,
@@ -160,12 +226,5 @@ def _run(settings: Settings, listening: socket.socket) -> None:
         proxy_headers=False,  # whose are believed, TRUSTED_PROXIES says and nobody else
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=PATIENCE,
-        workers=settings.workers,
+        workers=factory.settings.workers,
     )
-    if settings.workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
-        return
-    server = uvicorn.Server(config)
-    server.run(sockets=[listening])
-    if not server.started:
-        raise typer.Exit(NOT_READY)

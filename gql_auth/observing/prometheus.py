@@ -9,7 +9,7 @@ is the one to hear of.
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.exposition import choose_encoder
@@ -28,7 +28,7 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 _LAGS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 # name -> what it tells, and what several processes make together of it
-_LEVELS: Final = {
+_LEVELS: Final[dict[str, tuple[str, Literal["livesum", "livemax"]]]] = {
     "hash_queue": ("Password checks that wait for a hashing thread.", "livesum"),
     "hash_running": ("Password checks that are being worked out.", "livesum"),
     "pool_held": ("Database connections that requests hold.", "livesum"),
@@ -180,6 +180,6 @@ def render_shared(accept: str, folder: str | None = None) -> tuple[bytes, str]:
     """The page of all processes that share a folder; by default the one that the standard
     variable PROMETHEUS_MULTIPROC_DIR names."""
     together = CollectorRegistry()
-    MultiProcessCollector(together, folder)
+    MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
     encode, media_type = choose_encoder(accept)
     return encode(together), media_type

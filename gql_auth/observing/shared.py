@@ -8,7 +8,7 @@ the library looks at its environment variable when it is loaded.
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 # Bytes of each of a worker's files that are on the disk before anything is written: a page of a
@@ -33,8 +33,10 @@ def join(folder: str) -> None:
 
 
 def keep_apart() -> None:
-    """Let this process count in its own memory, whatever its environment says."""
+    """Let this process count in its own memory, whatever its environment says, and show what
+    several would: not also when each series was made."""
     os.environ.pop(VARIABLE, None)  # noqa: TID251 - the library's own way to be told
+    os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"  # noqa: TID251
 
 
 class Folder:
@@ -58,14 +60,15 @@ class Folder:
                 self._bury(pid)
 
     def _bury(self, pid: str) -> None:
-        from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - see above
+        from prometheus_client import mmap_dict  # noqa: PLC0415 - see above
 
+        values: Any = mmap_dict.MmapedDict  # not typed
         for file in Path(self.path).glob(f"gauge_*_{pid}.db"):
             file.unlink()
         for file in Path(self.path).glob(f"*_{pid}.db"):
             kind = file.stem.rpartition("_")[0]
-            counted = list(MmapedDict.read_all_values_from_file(str(file)))
-            total = MmapedDict(str(Path(self.path, f"{kind}_{_GONE}.db")))
+            counted = list(values.read_all_values_from_file(str(file)))
+            total = values(str(Path(self.path, f"{kind}_{_GONE}.db")))
             for key, value, *_ in counted:
                 total.write_value(key, total.read_value(key)[0] + value, 0.0)
             total.close()

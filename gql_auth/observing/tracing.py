@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -59,7 +59,7 @@ class Tracing(Telemetry):
         finally:
             self._tracer = None
             if not await _within(_LAST, provider):
-                exporter.shutdown()  # wakes it from waiting for another try
+                cast(Any, exporter).shutdown()  # wakes it from waiting for another try
 
     def request(self, parent: Parent | None) -> AbstractContextManager[Trace]:
         """A span around a request."""

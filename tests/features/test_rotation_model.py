@@ -25,8 +25,9 @@ from tests import rotation_explorer as promises
 from tests import rotation_model as model
 from tests.database import only_session, tamper
 from tests.rotation_explorer import Exploration, explore
-from tests.rotation_model import AGES, GONE, WINDOW, Bounds, Row, Rules
+from tests.rotation_model import Bounds
 from tests.rotation_mutants import MUTANTS
+from tests.rotation_rules import AGES, GONE, WINDOW, Row, Rules
 from tests.support import SettableClock
 
 BOUNDS = Bounds(generations=3, tabs=3, falls=1)
@@ -162,7 +163,7 @@ TOO_MUCH = (
         a tab sends 1
         the server takes 1: rotated -> 2
         the answer 2 arrives
-        the database falls back by 1 commits
+        the database falls back, commits lost: 1
         the thief presents 0: replayed -> 1
         """,
     ),
@@ -171,7 +172,7 @@ TOO_MUCH = (
         promises.a_generation_has_one_token,
         """
         the thief presents 0: rotated -> 1
-        the database falls back by 1 commits
+        the database falls back, commits lost: 1
         the thief presents 0: rotated -> 1
         """,
     ),

@@ -5,15 +5,16 @@ import sys
 import pytest
 
 from tests.rotation_explorer import explore
-from tests.rotation_model import Bounds, Rules
+from tests.rotation_model import Bounds
+from tests.rotation_rules import Rules
 
 
 @pytest.mark.parametrize(
     ("bounds", "states"),
     [
         (Bounds(generations=4, tabs=3, falls=1), 800_000),
-        (Bounds(generations=3, tabs=3, falls=2), 600_000),
-        (Bounds(generations=3, tabs=4, falls=1), 600_000),
+        (Bounds(generations=3, tabs=3, falls=2), 500_000),
+        (Bounds(generations=3, tabs=4, falls=1), 700_000),
     ],
     ids=["generations", "failovers", "tabs"],
 )
