@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,7 +16,7 @@ from strawberry.schema.config import StrawberryConfig
 from gql_auth.catalog import FEATURES
 from gql_auth.context import AuthContext
 from gql_auth.features.audit.core import Listener, Listeners, Tag
-from gql_auth.features.signin.core import ClaimsHook
+from gql_auth.features.signin.granting import ClaimsHook
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import Refused, Unavailable
 from gql_auth.kernel.settings import Settings
@@ -296,6 +297,16 @@ class GraphQLAuth:
         return JSONResponse({"status": "ready"})
 
 
+# FastAPI has telemetry of its own, which its environment may switch on: the query string of a GET,
+# and so a document with its literals, would be in its spans, and messages of exceptions in its logs.
+_SILENT: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+
+
 def create_app(auth: GraphQLAuth) -> ASGIApp:
     """The standalone server: our routes and nothing else."""
     app = FastAPI(
@@ -304,6 +315,7 @@ def create_app(auth: GraphQLAuth) -> ASGIApp:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,  # a redirect would name whatever host the request names
+        telemetry=_SILENT,
     )
     app.include_router(auth.router(health=True))
     app.add_exception_handler(404, _not_found)

@@ -76,6 +76,7 @@ class Learner:
         clock: Clock,
         rings: KeyRings,
         ended: EndedSessions,
+        confirmations: Confirmations,
         freshness: Freshness,
         revision: Revision,
         telemetry: Telemetry,
@@ -87,6 +88,7 @@ class Learner:
         self._clock = clock
         self._rings = rings
         self._ended = ended
+        self._confirmations = confirmations
         self._freshness = freshness
         self._revision = revision
         self._telemetry = telemetry
@@ -110,10 +112,11 @@ class Learner:
         async with self._units.read() as unit:
             self._rings.swap(await unit.get(Keys).ring(self._rings))
         since = self._ended.horizon if self._seen is None else self._seen - _OVERLAP
-        place = None
+        place, tell = None, self._seen is not None
         while True:
             async with self._units.read() as unit:
-                place = await unit.get(Sessions).learn_ended(*(place or (since, None)))
+                told = unit.get(Sessions).learn_ended(*(place or (since, None)), tell=tell)
+                place = await told
             if place is None:
                 break
         self._seen = began
@@ -128,6 +131,7 @@ class Learner:
                     await self.something_new.wait()
             self.something_new.clear()
             if not tasks.stopping.is_set() and not await survives(self.learn):
+                self._confirmations.forget()
                 await tasks.stop_within(_RETRY)
                 self.something_new.set()
 
@@ -145,6 +149,7 @@ class Learner:
                 stopping.cancel()
                 (broken, _) = await asyncio.gather(hearing, stopping, return_exceptions=True)
             if isinstance(broken, Exception):
+                self._confirmations.forget()
                 cause = {"cause": name_of(broken)}
                 _log.warning("the line of announcements is broken; the poll goes on", extra=cause)
             await tasks.stop_within(_RETRY)

@@ -11,7 +11,8 @@ from gql_auth.features.passwords.core import HashingThreads, PasswordHasher
 from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.sessions.core import SessionLimits
 from gql_auth.features.sessions.memory import Confirmations, EndedSessions, Freshness
-from gql_auth.features.signin.core import ClaimsHook, SignIn
+from gql_auth.features.signin.core import SignIn
+from gql_auth.features.signin.granting import ClaimsHook, Grants
 from gql_auth.features.throttle.memory import MemoryThrottles
 from gql_auth.features.tokens.access import AccessRules, TokenExpired
 from gql_auth.features.tokens.core import AccessTokens, RefreshTokens
@@ -93,10 +94,8 @@ class System:
         self._parts[SignIn] = SignIn(
             self.units,
             PasswordFactor(self.units, self._hashing, hasher),
-            self._access_tokens,
-            RefreshTokens(secret),
+            Grants(self._access_tokens, RefreshTokens(secret), claims_hook),
             password_min_length=settings.password_min_length,
-            claims_hook=claims_hook,
             telemetry=self.telemetry,
         )
         self._learner = Learner(
@@ -106,6 +105,7 @@ class System:
             clock=clock,
             rings=self._rings,
             ended=self._ended,
+            confirmations=self._confirmations,
             freshness=self._freshness,
             revision=revision,
             telemetry=self.telemetry,

@@ -56,7 +56,8 @@ def read_options() -> Options:
     parser.add_argument(
         "--only", default="a,b,c,d,e,f,g", metavar="PARTS",
         help="a protected queries, b refreshes, c racing refreshes, d start and memory, e login "
-        "flood, f refreshes among a million sessions, g memory of ended sessions; say a,b for two of them. Only a full run on an idle machine writes the page",
+        "flood, f refreshes among a million sessions, g memory of ended sessions; say a,b for two "
+        "of them. Only a full run on an idle machine writes the page",
     )  # fmt: skip
     given = parser.parse_args()
     parts = given.only.replace(",", "")

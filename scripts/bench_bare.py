@@ -16,7 +16,7 @@ import orjson
 import uvicorn
 from bench_servers import Running, free_port, running
 
-from gql_auth.features.signin.core import Grant
+from gql_auth.features.signin.granting import Grant
 
 
 @dataclass

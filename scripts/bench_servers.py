@@ -23,7 +23,8 @@ from psycopg import sql
 from gql_auth.features.keys.core import MasterSecret
 from gql_auth.features.passwords.core import PasswordHasher, Passwords
 from gql_auth.features.sessions.core import Session, Sessions
-from gql_auth.features.signin.core import Grant, SignIn
+from gql_auth.features.signin.core import SignIn
+from gql_auth.features.signin.granting import Grant
 from gql_auth.features.tokens.core import RefreshTokens
 from gql_auth.features.users.core import Users, checked_profile
 from gql_auth.kernel.caller import Client

@@ -26,7 +26,7 @@ from graphql import build_schema as read_sdl
 
 from gql_auth.app import GraphQLAuth, build_schema, create_app
 from gql_auth.catalog import FEATURES
-from gql_auth.features.sessions.core import RefreshRejected, Rejection
+from gql_auth.features.sessions.refusals import RefreshRejected, Rejection
 from gql_auth.kernel import parsing
 from gql_auth.kernel.declaring import PREFIX
 from gql_auth.kernel.entropy import random_name

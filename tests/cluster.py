@@ -8,6 +8,7 @@ the far end of its standard input to close, which a crash of the run does too.
 import contextlib
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -244,16 +245,11 @@ def cluster(*, fsync: bool = False, **options: object) -> Iterator[Cluster]:
 def _free_port() -> int:
     """A port that nobody has. One below those that the system gives to clients: while the server
     is down, no outgoing connection may take its port."""
-    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+    while True:
+        port = random.randrange(10_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            if port not in _taken:
-                _taken.add(port)
-                return port
-    raise AssertionError("no free port")
-
-
-_taken: set[int] = set()
+            return port
 
 
 def _children(parent: int) -> list[int]:

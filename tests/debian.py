@@ -32,10 +32,14 @@ def program(name: str) -> str:
     return found
 
 
+def libraries() -> list[Path]:
+    """Folders of what was unpacked with them."""
+    return [*UNPACKED.glob("usr/lib/*-linux-*"), *UNPACKED.glob("lib/*-linux-*")]
+
+
 def environment() -> dict[str, str]:
-    """What these programs are run with: the libraries that were unpacked with them are found."""
-    libraries = [*UNPACKED.glob("usr/lib/*-linux-*"), *UNPACKED.glob("lib/*-linux-*")]
-    path = os.pathsep.join(map(str, libraries))
+    """What these programs are run with, so that their libraries are found."""
+    path = os.pathsep.join(map(str, libraries()))
     return {"PATH": os.defpath, "LC_ALL": "C"} | ({"LD_LIBRARY_PATH": path} if path else {})
 
 
@@ -46,7 +50,6 @@ def clock_moved_by(seconds: int) -> dict[str, str]:
         "LD_PRELOAD": str(_libfaketime()),
         "FAKETIME": f"{seconds:+}s",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_NO_CACHE": "1",
     }
 
 

@@ -34,7 +34,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.features.audit.core import Audit, Tag
-from gql_auth.features.sessions.core import EndReason, Sessions
+from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.refusals import EndReason
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.users.core import Users, checked_profile
 from gql_auth.kernel.caller import Client
@@ -326,7 +327,7 @@ class RotationMachine(RuleBasedStateMachine):
         system = self.world.systems[0]
         async with system.units.write() as unit:
             opened = await unit.get(Sessions).open(self.user.id, Client("127.0.0.1", "browser"))
-        grant = await system.part(SignIn)._grant(self.user, opened)
+        grant = await system.part(SignIn)._grants.make(self.user, opened)
         line = Line(opened.id, opened.created_at, 0, opened.rotated_at, opened.expires_at)
         self._remember(line, grant.refresh_token)
         line.access.append(grant.access.token)

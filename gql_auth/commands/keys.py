@@ -50,9 +50,9 @@ def retire(
 
     async def act(system: System) -> StoredKey:
         async with system.units.write() as unit:
-            return await unit.get(Keys).retire(
-                kid, access_token_ttl=system.settings.access_token_ttl, force=force
-            )
+            # A server that has not heard of the rotation signs with the key for a poll longer.
+            life = system.settings.access_token_ttl + system.settings.revocation_poll
+            return await unit.get(Keys).retire(kid, access_token_ttl=life, force=force)
 
     out.print(f"Key {with_system(act).kid} is retired.")
 

@@ -11,7 +11,8 @@ import typer
 
 from gql_auth.commands.running import REFUSED, fail, out, show, with_system
 from gql_auth.features.audit.core import Audit, Event
-from gql_auth.features.sessions.core import EndReason, SessionNotFound, Sessions
+from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.refusals import EndReason, SessionNotFound
 from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.users.core import User, Users

@@ -43,7 +43,7 @@ class Tracing(Telemetry):
     async def running(self) -> AsyncIterator[None]:
         """Trace; at the end send what is left, within a bounded time."""
         given = trace.get_tracer_provider()
-        if isinstance(given, TracerProvider):
+        if not isinstance(given, trace.ProxyTracerProvider):  # which stands for none
             self._tracer = given.get_tracer(_SCOPE)
             try:
                 yield

@@ -32,6 +32,7 @@ _log = logging.getLogger("gql_auth.announcements")
 
 CHANNEL: Final = "gql_auth"
 _BATCH: Final = 200  # ids; a payload may have 8000 bytes
+_ECHO: Final = 5.0  # seconds in which a process hears itself
 _LOOK: Final = 0.5  # seconds between two looks at SQLite's file
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTIFY: Final = text("SELECT pg_notify(:channel, :payload)")
@@ -93,7 +94,18 @@ class Announcements:
         line: Any = await Postgres.connect(where, autocommit=True)
         async with line:
             await line.execute(f"LISTEN {CHANNEL}")
+            # Through a pooler in transaction mode LISTEN succeeds and nothing is ever heard.
+            await line.execute("SELECT pg_notify(%s, 'changed')", (CHANNEL,))
+            own = [notice.payload async for notice in line.notifies(timeout=_ECHO, stop_after=1)]
+            if not own:
+                _log.warning(
+                    "no notification arrives: revocations take a poll to reach this process; set "
+                    "GQL_AUTH_DATABASE_DIRECT_URL to the server's own URL"
+                )
             yield Heard()
+            for payload in own:
+                for heard in _read(payload):
+                    yield heard
             async for notice in line.notifies():
                 for heard in _read(notice.payload):
                     yield heard

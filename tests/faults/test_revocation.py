@@ -45,7 +45,6 @@ async def lags(one: Any, two: Any, count: int) -> list[float]:
                 await device.look()
 
         await asyncio.gather(*map(sign_in, range(LANES)))
-        # Newest first; each device finds its own.
         found: list[float] = []
 
         async def end(lane: int) -> None:
@@ -75,8 +74,7 @@ async def test_within_a_second_everywhere(
     with replicas(2, database_url, tmp_path, how=quick.launch, revocation_poll="30s") as running:
         found = await lags(*running, REVOKED)
         p99 = quantiles(found, n=100)[98]
-        record_testsuite_property("revocation elsewhere, p99 ms", round(p99 * 1000, 1))
-        print(f"revocation elsewhere: p99 {p99 * 1000:.1f} ms, worst {max(found) * 1000:.1f} ms")
+        record_testsuite_property("revoked elsewhere, p99 ms", round(p99 * 1000, 1))
         assert len(found) == REVOKED
         assert p99 < 1
 

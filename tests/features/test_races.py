@@ -14,7 +14,8 @@ from sqlmodel import func, select
 from gql_auth.app import GraphQLAuth
 from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.passwords.tables import PasswordRow
-from gql_auth.features.sessions.core import EndReason, Sessions
+from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.refusals import EndReason
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.users.core import Users
@@ -176,7 +177,7 @@ async def test_a_refresh_that_meets_another_halfway(
     token = str(first.refresh_token)
     flows = auth.system.part(SignIn)
     async with auth.system.units.write() as unit:
-        rotated = await unit.get(Sessions).refresh(flows._read(token), Client())
+        rotated = await unit.get(Sessions).refresh(flows._grants.read(token), Client())
         clock.forward(seconds=1)
         second = asyncio.ensure_future(first.refresh())
         await blocked(second)
@@ -184,7 +185,7 @@ async def test_a_refresh_that_meets_another_halfway(
     assert (await second)["__typename"] == "AuthPayload"
     row = only_session(auth.settings)
     assert (row.generation, row.rotated_at) == (1, rotated.rotated_at)
-    assert first.refresh_token == flows._refresh_tokens.sign(rotated.refresh_claims)
+    assert first.refresh_token == flows._grants._refresh_tokens.sign(rotated.refresh_claims)
 
 
 async def test_a_refresh_that_meets_the_end_halfway(
@@ -226,7 +227,7 @@ async def _undo_while_signing_in(
         assert not task.done(), "the account was changed while a sign-in held it"
         session = await unit.get(Sessions).open(account.id, Client())
     await task
-    grant = await system.part(SignIn)._grant(account, session)
+    grant = await system.part(SignIn)._grants.make(account, session)
     assert reason_of(await client.me(token=grant.access.token)) == "SESSION_REVOKED"
     ended = look(auth.settings, select(SessionRow).where(SessionRow.id == session.id))
     assert ended[0].revoked_at is not None

@@ -585,7 +585,7 @@ async def _account(system: Any, email: str = "grace@example.com") -> User:
 async def _signed_in(system: Any, user: User) -> Any:
     async with system.units.write() as unit:
         opened = await unit.get(Sessions).open(user.id, Client())
-    return await system.part(SignIn)._grant(user, opened)
+    return await system.part(SignIn)._grants.make(user, opened)
 
 
 def _http(auth: GraphQLAuth) -> httpx.AsyncClient:

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from gql_auth.app import GraphQLAuth, create_app
-from gql_auth.features.sessions.core import EndReason, Sessions
+from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.memory import Confirmations, EndedSessions
+from gql_auth.features.sessions.refusals import EndReason
 from gql_auth.kernel.settings import Settings
 from tests.database import events, only_session
 from tests.support import PASSWORD, GraphQLClient, SettableClock, reason_of

@@ -8,76 +8,23 @@ row's by `rotation.judge`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final, Protocol
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
 from gql_auth.features.sessions.memory import EndedSessions
+from gql_auth.features.sessions.refusals import EndReason, RefreshRejected, Rejection
 from gql_auth.features.sessions.rotation import Session, Verdict, judge
 from gql_auth.features.throttle.core import Throttles
 from gql_auth.features.tokens.core import RefreshClaims
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
-from gql_auth.kernel.errors import Refused, Unavailable
+from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Unit
 
 _PAGE: Final = 5_000  # ended sessions learnt in one transaction
 _ROUNDS: Final = 8  # a loser of the conditional update reads again; twice is the normal maximum
-
-
-class Rejection(StrEnum):
-    """Why a refresh was refused. All but MISSING and INVALID mean: this session has ended."""
-
-    MISSING = "MISSING"
-    EXPIRED = "EXPIRED"
-    INVALID = "INVALID"
-    REUSED = "REUSED"
-    REVOKED = "REVOKED"
-
-
-class RefreshRejected(Refused):
-    """The refresh token buys nothing. What was found out on the way stays written."""
-
-    code = "REFRESH_TOKEN_REJECTED"
-    leaves_evidence = True
-    _MESSAGES: Final = {
-        Rejection.MISSING: "Refresh token required",
-        Rejection.EXPIRED: "Refresh token expired",
-        Rejection.INVALID: "Invalid refresh token",
-        Rejection.REUSED: "Refresh token already used",
-        Rejection.REVOKED: "Session revoked",
-    }
-
-    def __init__(self, reason: Rejection) -> None:
-        super().__init__(self._MESSAGES[reason])
-        self.reason = reason
-
-    @property
-    def session_has_ended(self) -> bool:
-        """Whether the client's cookie is worthless for good. On INVALID it is kept: whoever sent
-        the broken one may not be the browser that holds the good one."""
-        return self.reason in {Rejection.EXPIRED, Rejection.REVOKED, Rejection.REUSED}
-
-
-class SessionNotFound(Refused):
-    """The caller has no such session (another user's is "not found" too)."""
-
-    code = "SESSION_NOT_FOUND"
-    message = "Session not found"
-
-
-class EndReason(StrEnum):
-    """Why a session ended."""
-
-    LOGOUT = "logout"
-    SIGNED_IN_AGAIN = "signed-in-again"
-    REVOKED_BY_OWNER = "revoked-by-owner"
-    REVOKED_BY_OPERATOR = "revoked-by-operator"
-    PASSWORD_CHANGED = "password-changed"  # noqa: S105 - a reason
-    TOKEN_REUSED = "token-reused"  # noqa: S105 - a reason
-    ACCOUNT_DISABLED = "account-disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,12 +251,19 @@ class Sessions:
         return await self._store.of_user(user_id, None if ended_too else self._clock.now())
 
     async def learn_ended(
-        self, since: datetime, after: UUID | None = None
+        self, since: datetime, after: UUID | None = None, *, tell: bool = True
     ) -> tuple[datetime, UUID] | None:
         """Take over some of what other processes ended since; where to go on, if there is more.
-        By pages, so that no transaction and no turn of the event loop gets long."""
+        By pages, so that no transaction and no turn of the event loop gets long.
+
+        Args:
+            tell: of each that is news; at start, none is.
+        """
         page = await self._store.ended_since(since, after, _PAGE)
         for session_id, at in page:
+            if tell and session_id not in self._ended:
+                lag = (self._clock.now() - at).total_seconds()
+                self._telemetry.learned(lag=max(lag, 0.0), heard=False)
             self._ended.add(session_id, at)
         return (page[-1][1], page[-1][0]) if len(page) == _PAGE else None
 

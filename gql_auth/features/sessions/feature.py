@@ -5,13 +5,14 @@ from typing import Final
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit
-from gql_auth.features.sessions.core import SessionLimits, SessionNotFound, Sessions
+from gql_auth.features.sessions.core import SessionLimits, Sessions
 from gql_auth.features.sessions.graph import (
     SessionMutation,
     SessionNotFoundType,
     SessionQuery,
 )
 from gql_auth.features.sessions.memory import EndedSessions
+from gql_auth.features.sessions.refusals import SessionNotFound
 from gql_auth.features.sessions.store import SqlSessions
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.features.throttle.core import Throttles

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import strawberry
 
-from gql_auth.features.sessions.core import EndReason, SessionNotFound, Sessions
+from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.refusals import EndReason, SessionNotFound
 from gql_auth.features.sessions.rotation import Session
 from gql_auth.kernel.caller import Caller
 from gql_auth.serving.context import RequestContext

@@ -109,6 +109,11 @@ class Confirmations:
         self._pending[session_id] = generation
         return True
 
+    def forget(self) -> None:
+        """Note every use anew: a database that took over may have lost what was written. A
+        generation that stays unconfirmed would let its predecessor be replayed for ever."""
+        self._known.clear()
+
     def take(self) -> dict[UUID, int]:
         """What is to be written; the caller writes it or gives it back."""
         taken, self._pending = self._pending, {}

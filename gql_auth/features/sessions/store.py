@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, func, literal, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select, update
 
-from gql_auth.features.sessions.core import EndReason
+from gql_auth.features.sessions.refusals import EndReason
 from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.kernel.caller import Client

@@ -5,75 +5,25 @@ between two units of work, never inside one, and what was verified is held to st
 the unit that opens the session.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
 from gql_auth.features.passwords.core import InvalidCredentials, Passwords, judge_new
 from gql_auth.features.passwords.factor import PasswordFactor
-from gql_auth.features.sessions.core import (
-    EndReason,
-    RefreshRejected,
-    Rejection,
-    Sessions,
-)
+from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.refusals import EndReason, RefreshRejected, Rejection
 from gql_auth.features.sessions.rotation import Session
+from gql_auth.features.signin.factors import Proof
+from gql_auth.features.signin.granting import Grant, Grants
 from gql_auth.features.throttle.core import Throttles, TooManyAttempts
-from gql_auth.features.tokens.core import (
-    RESERVED_CLAIMS,
-    AccessToken,
-    AccessTokens,
-    RefreshClaims,
-    RefreshTokens,
-)
-from gql_auth.features.tokens.jws import NotOurs
 from gql_auth.features.users.core import User, Users, checked_profile, name_of, names_of
 from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation, ViolationCode
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Unit, Units
-
-ClaimsHook = Callable[[User], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a client gets for signing in or refreshing."""
-
-    user: User
-    session: Session
-    access: AccessToken
-    refresh_token: str
-
-
-class Proof(Protocol):
-    """A factor's evidence that was verified outside of a unit."""
-
-    async def holds(self, unit: Unit) -> bool:
-        """Whether it is still true, here and now; keeps it true until the unit ends."""
-        ...
-
-
-class Factor(Protocol):
-    """A way to prove that an account is one's own."""
-
-    name: str
-
-    def judge(self, secret: str, field: str) -> list[Violation]:
-        """Rules that a presented secret breaks, before anything is looked up."""
-        ...
-
-    async def verify(self, user: User | None, secret: str) -> Proof | None:
-        """Proof where the secret is the account's; None otherwise, in the same time, also
-        where there is no account.
-
-        Raises:
-            Unavailable: too much work is waiting.
-        """
-        ...
 
 
 class SignIn:
@@ -83,19 +33,15 @@ class SignIn:
         self,
         units: Units,
         factor: PasswordFactor,
-        access_tokens: AccessTokens,
-        refresh_tokens: RefreshTokens,
+        grants: Grants,
         *,
         password_min_length: int,
-        claims_hook: ClaimsHook | None,
         telemetry: Telemetry,
     ) -> None:
         self._units = units
         self._factor = factor
-        self._access_tokens = access_tokens
-        self._refresh_tokens = refresh_tokens
+        self._grants = grants
         self._password_min_length = password_min_length
-        self._claims_hook = claims_hook
         self._telemetry = telemetry
 
     async def signup(
@@ -121,7 +67,7 @@ class SignIn:
             created, session = await self._signup(
                 email, password, username, name, client=client, replaces=replaces
             )
-        return await self._grant(created, session)
+        return await self._grants.make(created, session)
 
     async def _signup(
         self,
@@ -212,7 +158,7 @@ class SignIn:
             account, session = await self._login(
                 email, username, password, client=client, replaces=replaces
             )
-        return await self._grant(account, session)
+        return await self._grants.make(account, session)
 
     async def _login(
         self,
@@ -278,12 +224,12 @@ class SignIn:
         except RefreshRejected as rejected:
             self._telemetry.refreshed(rejected.reason.value.lower())
             raise
-        return await self._grant(user, session)
+        return await self._grants.make(user, session)
 
     async def _refresh(self, token: str | None, client: Client) -> tuple[User, Session]:
         if not token:
             raise RefreshRejected(Rejection.MISSING)
-        claims = self._read(token)
+        claims = self._grants.read(token)
         if claims is None:
             raise RefreshRejected(Rejection.INVALID)
         async with self._units.write() as unit:
@@ -301,7 +247,7 @@ class SignIn:
         Any generation will do, an expired token too: whoever holds one may end the session,
         and a thief gains nothing by it.
         """
-        claims = self._read(token) if token else None
+        claims = self._grants.read(token) if token else None
         if claims is None:
             return False
         async with self._units.write() as unit:
@@ -351,7 +297,7 @@ class SignIn:
             return await unit.get(Sessions).end_all(user_id, EndReason.ACCOUNT_DISABLED)
 
     async def _end_replaced(self, unit: Unit, token: str | None, client: Client) -> None:
-        claims = self._read(token) if token else None
+        claims = self._grants.read(token) if token else None
         if claims is not None:
             await unit.get(Sessions).end(
                 claims.session_id, EndReason.SIGNED_IN_AGAIN, client=client
@@ -377,28 +323,6 @@ class SignIn:
             raise
         if success:
             tell("succeeded")
-
-    def _read(self, token: str) -> RefreshClaims | None:
-        try:
-            return self._refresh_tokens.read(token)
-        except NotOurs:
-            return None
-
-    async def _grant(self, user: User, session: Session) -> Grant:
-        """Tokens for a session as it stands. Runs after the commit: the host's claims hook may
-        take its time and use the database."""
-        extra: Mapping[str, Any] = {}
-        if self._claims_hook is not None:
-            answer = self._claims_hook(user)
-            extra = await answer if isinstance(answer, Awaitable) else answer
-            if taken := RESERVED_CLAIMS & extra.keys():
-                raise ValueError(f"the claims hook returned reserved claims: {sorted(taken)}")
-        return Grant(
-            user,
-            session,
-            self._access_tokens.issue(user, session.id, session.generation, extra),
-            self._refresh_tokens.sign(session.refresh_claims),
-        )
 
 
 def _judge_login(email: str | None, username: str | None) -> list[Violation]:

@@ -1,7 +1,7 @@
 """What the sign-in flows plug in."""
 
 from gql_auth.features.passwords.core import InvalidCredentials
-from gql_auth.features.sessions.core import RefreshRejected
+from gql_auth.features.sessions.refusals import RefreshRejected
 from gql_auth.features.signin.graph import (
     InvalidCredentialsType,
     RefreshTokenRejectedType,

@@ -8,8 +8,9 @@ from typing import Annotated, Self, cast
 
 import strawberry
 
-from gql_auth.features.sessions.core import RefreshRejected, Rejection
-from gql_auth.features.signin.core import Grant, SignIn
+from gql_auth.features.sessions.refusals import RefreshRejected, Rejection
+from gql_auth.features.signin.core import SignIn
+from gql_auth.features.signin.granting import Grant
 from gql_auth.features.users.graph import EmailTakenType, UsernameTakenType, UserType
 from gql_auth.kernel.errors import Refused
 from gql_auth.serving.context import RequestContext
