@@ -44,6 +44,12 @@ def the_browser_stays(world: World) -> bool:
     return world.blame != NOBODY or not _logged_out(world)
 
 
+def only_a_thief_logs_out(world: World) -> bool:
+    """The honest browser is never logged out unless a thief has used a token; nothing excepted.
+    True of a browser that has one refresh under way at a time, and of no other."""
+    return world.blame == THIEF or not _logged_out(world)
+
+
 def a_replay_ends_the_session(before: World, step: Step, after: World) -> bool:
     """A thief who presents a token whose successor was seen in use ends the session: the newest
     token but one after the race window, anything older at any time.

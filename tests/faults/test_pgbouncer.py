@@ -39,6 +39,13 @@ async def test_everything_works(
             async with site(running) as open_site:
                 people = [open_site.browser(f"{number}@example.com") for number in range(BROWSERS)]
                 await asyncio.gather(*(each.sign_up() for each in people))
+                if not direct:  # it finds out by a few requests that fail, and then knows
+                    for _ in range(6):
+                        await asyncio.gather(*(each.refreshed() for each in people))
+                    for replica in running:
+                        assert "DATABASE_DIRECT_URL" in replica.err
+                    assert open_site.codes.keys() <= {"AuthPayload", OUTAGE}
+                    open_site.answers.clear()
                 for _ in range(10):
                     await asyncio.gather(*(each.refreshed() for each in people))
                     await asyncio.gather(*(each.look() for each in people))

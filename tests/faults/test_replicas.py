@@ -131,8 +131,8 @@ async def test_a_key_is_known_everywhere_before_it_signs(
 async def test_a_worker_is_killed(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Of two workers one is killed: the other goes on, another takes its place, and nobody is
-    signed out by it."""
+    """Of two workers one hangs and is killed: the other goes on, another takes its place, and
+    nobody is signed out by it."""
     url = "" if kind == "sqlite" else request.getfixturevalue("database_url")
     with replicas(1, url, tmp_path, workers=2) as (server,):
 
@@ -154,6 +154,9 @@ async def test_a_worker_is_killed(
 
             lives = [asyncio.create_task(live(browser)) for browser in browsers]
             await asyncio.sleep(0.3)
+            # First it says nothing for a while, so that its supervisor waits for its answer.
+            os.kill(victim, signal.SIGSTOP)
+            await asyncio.sleep(1)
             os.kill(victim, signal.SIGKILL)
             killed.set()
             await asyncio.gather(*lives)
