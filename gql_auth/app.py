@@ -297,8 +297,8 @@ class GraphQLAuth:
         return JSONResponse({"status": "ready"})
 
 
-# FastAPI has telemetry of its own, which its environment may switch on: the query string of a GET,
-# and so a document with its literals, would be in its spans, and messages of exceptions in its logs.
+# FastAPI has telemetry of its own, which the environment may switch on: the query string of a GET,
+# a document with its literals, would be in its spans, and messages of exceptions in its logs.
 _SILENT: Final[TelemetryConfig] = {
     "tracing": False,
     "metrics": False,

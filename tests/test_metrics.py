@@ -284,9 +284,9 @@ async def test_revocations_that_others_made(postgres_url: str, tmp_path: Path) -
         async with two.client() as client:
             await client.signup()
             await client.field(LOGOUT)
-        heard = 'gql_auth_revocation_lag_seconds_count{by="notification"}'
+        heard = 'gql_auth_revocation_lag_seconds_count{way="notification"}'
         found = until(lambda: (now := one.figures())[heard] == 1 and now, "it was heard")
-        assert 0 < found['gql_auth_revocation_lag_seconds_sum{by="notification"}'] < 5
+        assert 0 < found['gql_auth_revocation_lag_seconds_sum{way="notification"}'] < 5
         assert found["gql_auth_ended_sessions"] == 1
 
 

@@ -11,23 +11,7 @@ from gql_auth.kernel.declaring import PREFIX, fields_of, problem
 def judge(settings: Any) -> tuple[list[str], list[str]]:
     """What is wrong with a set of settings, and what is allowed but worth a warning."""
     problems: list[str] = []
-    notes: list[str] = []
-    for name, field in fields_of(settings).items():
-        if field.metadata["between"] is None:
-            continue
-        low, high = field.metadata["between"]
-        value = getattr(settings, name)
-        number = value.total_seconds() if isinstance(value, timedelta) else value
-        if not low <= number <= high:
-            ends = [
-                parsing.spell(timedelta(seconds=end))
-                if isinstance(value, timedelta)
-                else f"{end:g}"
-                for end in (low, high)
-            ]
-            problems.append(
-                problem(settings, name, value, f"is not between {ends[0]} and {ends[1]}")
-            )
+    problems += _judge_ranges(settings)
     if settings.refresh_token_ttl < settings.access_token_ttl:
         problems.append(
             problem(settings, "refresh_token_ttl", settings.refresh_token_ttl,
@@ -57,12 +41,42 @@ def judge(settings: Any) -> tuple[list[str], list[str]]:
         problems.append(
             problem(settings, "database_url", "", "is neither postgresql:// nor sqlite:///")
         )
+    return problems, _notes(settings)
+
+
+def _judge_ranges(settings: Any) -> list[str]:
+    problems: list[str] = []
+    for name, field in fields_of(settings).items():
+        if field.metadata["between"] is None:
+            continue
+        low, high = field.metadata["between"]
+        value = getattr(settings, name)
+        number = value.total_seconds() if isinstance(value, timedelta) else value
+        if not low <= number <= high:
+            ends = [
+                parsing.spell(timedelta(seconds=end))
+                if isinstance(value, timedelta)
+                else f"{end:g}"
+                for end in (low, high)
+            ]
+            problems.append(
+                problem(settings, name, value, f"is not between {ends[0]} and {ends[1]}")
+            )
+    return problems
+
+
+def _notes(settings: Any) -> list[str]:
+    """What is allowed, and weakens something."""
+    notes: list[str] = []
     if settings.cookie_same_site == "none":
         notes.append("GQL_AUTH_COOKIE_SAME_SITE=none sends the refresh cookie on cross-site "
                      "requests; only origins in GQL_AUTH_ALLOWED_ORIGINS may use it")  # fmt: skip
+    if settings.https and not settings.trusted_proxies:
+        notes.append("GQL_AUTH_TRUSTED_PROXIES is not set: behind a proxy all clients have its "
+                     "address, and throttles by address count them as one")  # fmt: skip
     off = [name for name in fields_of(settings) if getattr(settings, name) is None]
     notes += [f"{PREFIX}{name.upper()}=off: nothing limits these attempts" for name in off]
-    return problems, notes
+    return notes
 
 
 def _is_sqlite(url: str) -> bool:

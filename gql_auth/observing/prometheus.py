@@ -73,7 +73,7 @@ class Prometheus(Telemetry):
         self._lag = self._histogram(
             "revocation_lag_seconds",
             "Seconds from the end of a session elsewhere until it is known here.",
-            "by",
+            "way",
             _LAGS,
             _WAYS,
         )

@@ -44,7 +44,7 @@ class Tracing(Telemetry):
         """Trace; at the end send what is left, within a bounded time."""
         given = trace.get_tracer_provider()
         if not isinstance(given, trace.ProxyTracerProvider):  # which stands for none
-            self._tracer = given.get_tracer(_SCOPE)
+            self._tracer = _tracer_of(given)
             try:
                 yield
             finally:
@@ -53,7 +53,7 @@ class Tracing(Telemetry):
         exporter = OTLPSpanExporter()
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(exporter))
-        self._tracer = provider.get_tracer(_SCOPE)
+        self._tracer = _tracer_of(provider)
         try:
             yield
         finally:
@@ -69,10 +69,7 @@ class Tracing(Telemetry):
         if not trace.get_current_span(around).get_span_context().is_valid:
             # No span of the host's is around it: it is the first of this process.
             kind, around = trace.SpanKind.SERVER, _remote(parent)
-        recorded = self._tracer.start_span("graphql", around, kind)
-        if not recorded.get_span_context().is_valid:  # OTEL_SDK_DISABLED
-            return super().request(parent)
-        return _Step(self._tracer, recorded)
+        return _Step(self._tracer, self._tracer.start_span("graphql", around, kind))
 
     def requested(
         self,
@@ -146,6 +143,11 @@ class _Step(Trace):
         """The `traceresponse` header (W3C Trace Context Level 2)."""
         flags = self.recorded.get_span_context().trace_flags
         return f"00-{self.trace_id}-{self.span_id}-{flags:02x}"
+
+
+def _tracer_of(provider: trace.TracerProvider) -> trace.Tracer | None:
+    tracer = provider.get_tracer(_SCOPE)
+    return None if isinstance(tracer, trace.NoOpTracer) else tracer  # OTEL_SDK_DISABLED
 
 
 def _remote(parent: Parent | None) -> context.Context:

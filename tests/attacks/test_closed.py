@@ -164,6 +164,7 @@ async def test_an_internal_error_has_the_headers_too(tmp_path: Path) -> None:
     """The answer to a defect, and of a database that is gone, is as closed as any."""
     settings = Settings(data_dir=tmp_path, secret=SECRET, bcrypt_cost=10)
     async with serving(settings) as (auth, http):
+        await auth.system._tasks.stop([])  # they would make the file anew
         (tmp_path / "gql_auth.sqlite3").unlink()
         await auth.system.database.close()
         (tmp_path / "gql_auth.sqlite3").mkdir()

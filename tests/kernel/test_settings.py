@@ -259,9 +259,19 @@ def test_the_default_url_has_the_port_that_is_served() -> None:
 
 def test_same_site_none_is_warned_of() -> None:
     """What weakens a protection on purpose is allowed and said."""
-    made = settings(COOKIE_SAME_SITE="none", PUBLIC_URL="https://auth.example.com")
-    (warning,) = made.warnings
+    proxied = {"PUBLIC_URL": "https://auth.example.com", "TRUSTED_PROXIES": "10.0.0.1"}
+    (warning,) = settings(COOKIE_SAME_SITE="none", **proxied).warnings
     assert "GQL_AUTH_ALLOWED_ORIGINS" in warning
+    (warning,) = settings(THROTTLE_LOGIN_ADDRESS="off", **proxied).warnings
+    assert warning.startswith("GQL_AUTH_THROTTLE_LOGIN_ADDRESS=off")
+    assert settings(**proxied).warnings == ()
+
+
+def test_https_without_a_trusted_proxy_is_warned_of() -> None:
+    """By https there is a proxy in front: whose word is taken must be said, or all clients are
+    one to the throttles."""
+    (warning,) = settings(PUBLIC_URL="https://auth.example.com").warnings
+    assert "GQL_AUTH_TRUSTED_PROXIES" in warning
 
 
 @pytest.mark.parametrize(

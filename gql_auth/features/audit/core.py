@@ -40,6 +40,15 @@ class Tag(StrEnum):
     KEY_ROTATED = "key:rotation:done"
     KEY_RETIRED = "key:retirement:done"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Tag | None":
+        """A tag that a later release wrote, beside this one: shown as it stands."""
+        if not isinstance(value, str):
+            return None
+        tag = str.__new__(cls, value)
+        tag._name_ = tag._value_ = value
+        return tag
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
