@@ -133,6 +133,11 @@ class System:
         return self.settings.trusted_proxies
 
     @property
+    def proxy_header(self) -> str:
+        """Which header they write."""
+        return self.settings.proxy_header
+
+    @property
     def jwks(self) -> dict[str, Any]:
         """The public keys, as `/.well-known/jwks.json` serves them."""
         return dict(self._rings.ring.jwks)

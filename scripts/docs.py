@@ -75,7 +75,9 @@ def _default(value: object, example: object) -> str:
     if isinstance(value, timedelta):
         same = parsing.duration(str(example)) == value
         return code(example if same else parsing.spell(value))
-    return code(value) if value not in {"", ()} else "(none)"
+    if isinstance(value, bool):
+        return code("on" if value else "off")
+    return code(str(value)) if value not in {"", ()} else "(none)"
 
 
 def _accepted(name: str, parse: Callable[[str], Any]) -> Iterable[str]:

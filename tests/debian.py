@@ -53,6 +53,12 @@ def clock_moved_by(seconds: int) -> dict[str, str]:
     }
 
 
+def forget_clock(pid: int) -> None:
+    """Remove what libfaketime kept for a process that a signal ended."""
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        Path("/dev/shm", name).unlink(missing_ok=True)
+
+
 def _libfaketime() -> Path:
     name = "libfaketime.so.1"
     for root in (UNPACKED / "usr", Path("/usr"), Path("/usr/local")):

@@ -2,8 +2,11 @@
 inside a host's application."""
 
 import os
+import resource
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,11 @@ from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Telemetry
 from tests.live import free_port
 from tests.live import serving as serving_here
-from tests.process import run, serving, until
+from tests.process import STOP, environment, run, serving, until
 from tests.support import GraphQLClient
 from tests.watching import read, watched
+
+ROOT = Path(__file__).parents[1]
 
 # -- the port --------------------------------------------------------------------------------
 
@@ -182,6 +187,22 @@ async def test_a_killed_parent_leaves_no_folder(
         until(lambda: not list(temporary.iterdir()), "the folder is gone")
 
 
+def test_a_full_disk_keeps_no_worker_from_serving(tmp_path: Path) -> None:
+    """Workers that find no room for their counts warn and serve; the page goes without them."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, before[1]))  # bytes of any one file
+    try:
+        with watched(tmp_path, "--workers", "2") as it:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            assert httpx.post(f"{it.server.url}/graphql", json={"query": "{ __typename }"}).json()
+            assert it.figures() == {}
+            warned = [line for line in it.server.log if line["logger"] == "gql_auth.metrics"]
+            assert {line["event"] for line in warned} == {"this worker is not in /metrics"}
+            assert {line["cause"] for line in warned} == {"File too large"}
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 # -- inside a host's application -------------------------------------------------------------
 
 
@@ -250,3 +271,48 @@ async def test_a_defect_is_counted_as_one(sqlite_settings: Settings) -> None:
     key = f'gql_auth_requests_total{{kind="query",operation="anonymous",outcome="{outcome}"}}'
     assert read(page)[key] == 1
     assert "ada@" not in page
+
+
+HOST = """
+from fastapi import FastAPI
+from gql_auth import GraphQLAuth
+
+auth = GraphQLAuth()
+app = FastAPI(lifespan=auth.lifespan)
+app.include_router(auth.router(health=True))
+app.mount("/metrics", auth.metrics())
+"""
+
+
+def test_a_hosts_workers_are_one_page(sqlite_settings: Settings, tmp_path: Path) -> None:
+    """With prometheus_client's own variable, a host's processes show what all have counted."""
+    (tmp_path / "host.py").write_text(HOST)
+    folder, port = tmp_path / "figures", free_port()
+    folder.mkdir()
+    place = {"data_dir": sqlite_settings.data_dir, "secret": sqlite_settings.secret}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "host:app", "--workers", "2", "--port", str(port)],
+        cwd=tmp_path,
+        env=environment(**place)
+        | {"PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+
+    def pools() -> float:
+        try:
+            page = httpx.get(f"{address}/metrics/").text
+        except httpx.TransportError:
+            return 0
+        return read(page).get("gql_auth_pool_size", 0)
+
+    try:
+        until(lambda: pools() == 20, "both have shown their levels")
+        for _ in range(30):
+            assert httpx.post(f"{address}/graphql", json={"query": "{ __typename }"}).is_success
+        ok = 'gql_auth_requests_total{kind="query",operation="anonymous",outcome="ok"}'
+        assert read(httpx.get(f"{address}/metrics/").text)[ok] == 30
+    finally:
+        process.terminate()
+        process.wait(STOP)

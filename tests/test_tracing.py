@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Parent, parent_of
@@ -179,6 +181,29 @@ async def test_without_tracing_lines_bear_the_trace_all_the_same(tmp_path: Path)
             assert [each["trace_id"] for each in refused] == [TRACE]
             await client.post("{ __typename }", traceparent=PARENT.replace("0", "x"))
             assert server.line_of(client.last)["trace_id"] not in {TRACE, "x"}
+
+
+async def test_lines_of_a_socket_bear_its_trace(tmp_path: Path) -> None:
+    """What is logged for operations of a WebSocket bears the trace of its handshake."""
+    with serving(data_dir=tmp_path) as server:
+        async with server.client() as client:
+            await client.signup()
+            client.cookies = {}  # another device
+            await client.login()
+            address = server.url.replace("http", "ws") + "/graphql"
+            async with connect(
+                address,
+                subprotocols=[Subprotocol("graphql-transport-ws")],
+                additional_headers={"traceparent": PARENT},
+            ) as line:
+                token = {"Authorization": f"Bearer {client.access_token}"}
+                await line.send(json.dumps({"type": "connection_init", "payload": token}))
+                assert "connection_ack" in str(await line.recv())
+                revoke = {"query": "mutation { revokeOtherSessions { endedSessions } }"}
+                await line.send(json.dumps({"id": "1", "type": "subscribe", "payload": revoke}))
+                assert '"endedSessions":1' in str(await line.recv()).replace(" ", "")
+        lines = [each for each in server.log if each.get("trace_id") == TRACE]
+        assert [each["tag"] for each in lines] == ["session:end:done"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from typing import Annotated
 import typer
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
 
 from gql_auth._version import __version__
 from gql_auth.app import GraphQLAuth, create_app
@@ -25,6 +24,7 @@ from gql_auth.commands import logs
 from gql_auth.commands.metrics import PATH, MetricsPort, exposure, shared_folder
 from gql_auth.commands.protocols import Protocol, Socket
 from gql_auth.commands.running import NOT_READY, err, explained, fail, load_settings, out
+from gql_auth.commands.workers import Supervisor
 from gql_auth.kernel.settings import Settings
 from gql_auth.observing import shared, tracing
 from gql_auth.preparing import prepare, secret_path
@@ -197,6 +197,9 @@ def _end_with(parent: multiprocessing.process.BaseProcess, folder: str | None) -
 
 def _run(settings: Settings, listening: socket.socket, port: MetricsPort | None) -> None:
     """Serve in this process, or keep as many workers alive as were asked for."""
+    # uvicorn raises the signal that ended it once more, when all is done: an end that was asked
+    # for is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     if settings.workers == 1:
         server = uvicorn.Server(_config(Factory(settings, port=port)))
         try:
@@ -209,7 +212,7 @@ def _run(settings: Settings, listening: socket.socket, port: MetricsPort | None)
         return
     with shared_folder(port) if port else nullcontext() as folder:
         config = _config(Factory(settings, folder))
-        Multiprocess(config, sockets=[listening]).run()
+        Supervisor(config, sockets=[listening]).run()
 
 
 def _config(factory: Factory) -> uvicorn.Config:

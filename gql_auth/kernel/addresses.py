@@ -30,28 +30,27 @@ def origin_of(
     forwarded_for: Iterable[str],
     forwarded: Iterable[str],
     trusted: tuple[Network, ...],
+    header: str = "auto",
 ) -> str | None:
     """The address that a request came from, through trusted proxies.
 
     A header is what the proxy before says of the one before it, so it is read from its end, and
     believed as far as those who say it are trusted; what a client itself wrote stands further
-    left. Where both headers are there and say different things, one of them is the client's own
-    invention: then neither counts.
+    left. Only one header can be the proxy's: the other one comes from the client as it is.
 
     Args:
         peer: the other end of the connection.
         forwarded_for: the values of `X-Forwarded-For`, in order.
         forwarded: the values of `Forwarded` (RFC 7239), in order.
         trusted: whose word is taken.
+        header: which of the two counts; `auto`: `X-Forwarded-For`, or `Forwarded` without it.
     """
     if not trusted or not _trusts(trusted, peer):
         return peer
-    told = [
-        _walk(peer, hops, trusted)
-        for hops in (_listed(forwarded_for), _described(forwarded))
-        if hops
-    ]
-    return told[0] if told and len(set(told)) == 1 else peer
+    listed = [] if header == "forwarded" else _listed(forwarded_for)
+    if listed or header == "x-forwarded-for":
+        return _walk(peer, listed, trusted)
+    return _walk(peer, _described(forwarded), trusted)
 
 
 def _walk(peer: str | None, hops: list[str], trusted: tuple[Network, ...]) -> str | None:
@@ -81,12 +80,30 @@ def _listed(values: Iterable[str]) -> list[str]:
 
 
 def _described(values: Iterable[str]) -> list[str]:
-    """The `for=` of each element; one without it ends the trail like any garbage."""
+    """The `for=` of each element; one without it ends the trail like any garbage. Within a
+    quoted string a comma or a semicolon separates nothing (RFC 7239, section 4)."""
     hops = []
-    for element in _listed(values):
-        pairs = (pair.partition("=") for pair in element.split(";"))
-        hops.append(next((v.strip() for k, _, v in pairs if k.strip().lower() == "for"), ""))
+    for value in values:
+        for element in _split(value, ","):
+            pairs = (pair.partition("=") for pair in _split(element, ";"))
+            hops.append(next((v.strip() for k, _, v in pairs if k.strip().lower() == "for"), ""))
     return hops
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts between separators that stand outside of quoted strings."""
+    parts, begin, quoted, escaped = [], 0, False, False
+    for place, letter in enumerate(text):
+        if escaped:
+            escaped = False
+        elif letter == '"':
+            quoted = not quoted
+        elif letter == "\\":
+            escaped = quoted
+        elif letter == separator and not quoted:
+            parts.append(text[begin:place])
+            begin = place + 1
+    return [*parts, text[begin:]]
 
 
 def _bare(hop: str) -> str | None:

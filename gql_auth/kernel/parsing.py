@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -148,6 +148,7 @@ def rate(text: str) -> Rate | None:
 
 
 Network = IPv4Network | IPv6Network
+_MAPPED: Final = 96  # bits before the IPv4 address in ::ffff:192.0.2.1
 
 
 def networks(text: str) -> tuple[Network, ...]:
@@ -159,7 +160,11 @@ def networks(text: str) -> tuple[Network, ...]:
     found = []
     for word in words(text):
         try:
-            found.append(ip_network(word))
+            network = ip_network(word)
         except ValueError as error:
             raise ValueError(f"holds {word[:60]!r}, no address and no network: {error}") from None
+        mapped = network.network_address
+        if isinstance(mapped, IPv6Address) and mapped.ipv4_mapped and network.prefixlen >= _MAPPED:
+            network = ip_network((int(mapped.ipv4_mapped), network.prefixlen - _MAPPED))
+        found.append(network)
     return tuple(found)

@@ -24,6 +24,7 @@ _ELSEWHERE: Final = {f"{PREFIX}TEST_POSTGRES_URL", f"{PREFIX}SOAK"}
 
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "HS256"]
 SameSite = Literal["lax", "strict", "none"]
+ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 LogFormat = Literal["auto", "json", "console"]
 
 
@@ -93,6 +94,11 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = setting(
         (), parsing.networks, "Proxies whose `X-Forwarded-For` or `Forwarded` is believed. "
         "By default nobody's: the connection's own address counts.", "10.0.0.0/8,127.0.0.1",
+    )  # fmt: skip
+    proxy_header: ProxyHeader = setting(
+        "auto", choice("auto", "x-forwarded-for", "forwarded"), "Which header the trusted proxies "
+        "write; the other one is the client's. `auto`: `X-Forwarded-For`, or `Forwarded` where "
+        "that is not there.", "forwarded",
     )  # fmt: skip
     secret: str = setting(
         "", str, "The master secret: passwords are keyed with it, refresh tokens signed, private "
@@ -201,8 +207,8 @@ class Settings:
     throttle_refresh_session: Rate | None = setting(
         Rate(300, timedelta(minutes=5)), parsing.rate, "Refreshes of one session.", "300/5m",
     )  # fmt: skip
-    throttle_change_password_account: Rate | None = setting(
-        Rate(10, timedelta(minutes=15)), parsing.rate, "Failed password changes of one account.",
+    throttle_change_password_session: Rate | None = setting(
+        Rate(10, timedelta(minutes=15)), parsing.rate, "Failed password changes of one session.",
         "10/15m",
     )  # fmt: skip
     ended_session_retention: timedelta = setting(

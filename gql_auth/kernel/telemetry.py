@@ -17,6 +17,8 @@ from typing import Final, NamedTuple, Self
 from gql_auth.kernel.entropy import random_bytes
 
 _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+SIGN_IN: Final = "sign-in"
+_NOTHING: Final = nullcontext()  # can be entered any number of times
 _STATE: Final = 512  # characters of `tracestate` that everybody passes on (section 3.3.1.5)
 
 
@@ -78,7 +80,7 @@ class Trace:
 
     def span(self, name: str, **attributes: str) -> AbstractContextManager[object]:  # noqa: ARG002
         """A step within this."""
-        return nullcontext()
+        return _NOTHING
 
     @property
     def response(self) -> str | None:
@@ -102,7 +104,7 @@ def span(name: str, **attributes: str) -> AbstractContextManager[object]:
         attributes: neither secrets nor anything that names a person.
     """
     trace = _here.get()
-    return trace.span(name, **attributes) if trace is not None else nullcontext()
+    return trace.span(name, **attributes) if trace is not None else _NOTHING
 
 
 class Telemetry:
@@ -137,7 +139,7 @@ class Telemetry:
             kind: `query`, `mutation` or `none` where nothing could be run.
             outcome: `ok`, or the first error's code in lower case.
             seconds: until the answer was ready.
-            proven_by: the account that asked, or `sign-in` where somebody signed in or refreshed
+            proven_by: the account that asked, or SIGN_IN where somebody signed in or refreshed
                 just now; None where a stranger asked.
         """
 

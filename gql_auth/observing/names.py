@@ -5,10 +5,11 @@ import re
 from collections import Counter
 from typing import Final
 
+from gql_auth.kernel.telemetry import SIGN_IN
+
 NAMELESS: Final = "anonymous"
 OTHER: Final = "other"
 NONE: Final = "none"
-SIGN_IN: Final = "sign-in"
 
 MOST: Final = 100  # names, for the life of a process
 OF_ONE: Final = 50  # of them, that one account may bring

@@ -25,10 +25,20 @@ def join(folder: str) -> None:
     Raises:
         OSError: there is no room for its files.
     """
-    for kind, size in _RESERVED.items():
-        with Path(folder, f"{kind}_{os.getpid()}.db").open("wb") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
+    made: list[Path] = []
+    try:
+        for kind, size in _RESERVED.items():
+            # Under another name until it has its size: nobody reads half a file.
+            made.append(Path(folder, f"{kind}_{os.getpid()}.new"))
+            with made[-1].open("wb") as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size)
+    except OSError:
+        for each in made:
+            each.unlink(missing_ok=True)
+        raise
+    for each in made:
+        each.replace(each.with_suffix(".db"))
     os.environ[VARIABLE] = folder  # noqa: TID251 - the library's own way to be told
 
 

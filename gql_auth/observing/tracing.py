@@ -9,7 +9,7 @@ text of an exception, which may quote any of them.
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
@@ -132,7 +132,7 @@ class _Step(Trace):
     def span(self, name: str, **attributes: str) -> AbstractContextManager[object]:
         """A child; where this one is not sampled, nothing."""
         if not self.recorded.is_recording():
-            return nullcontext()
+            return super().span(name)
         child = self._tracer.start_span(
             name, trace.set_span_in_context(self.recorded), attributes=attributes
         )

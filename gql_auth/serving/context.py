@@ -33,6 +33,11 @@ class Doorkeeper(Protocol):
         """Whose word on where a request comes from is taken."""
         ...
 
+    @property
+    def proxy_header(self) -> str:
+        """Which header they write."""
+        ...
+
     def authenticate(self, token: str) -> Caller:
         """Who an access token speaks for.
 
@@ -82,6 +87,7 @@ class RequestContext:
                 forwarded_for=headers.getlist("x-forwarded-for"),
                 forwarded=headers.getlist("forwarded"),
                 trusted=self.system.trusted_proxies,
+                header=self.system.proxy_header,
             )
             agent = headers.get("user-agent", "")[: 4 * _USER_AGENT_LENGTH]
             printable = "".join(letter for letter in agent if letter.isprintable())

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from strawberry.types.execution import ExecutionContext
 
+from gql_auth.kernel.telemetry import SIGN_IN
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.schema import CachedDocuments, DocumentCache
 
-SIGN_IN: Final = "sign-in"
+_KEY: Final = "gql_auth.seen"
 
 
 @dataclass(slots=True)
@@ -25,7 +26,8 @@ class Seen:
     def judge(self, failures: Sequence[Any]) -> None:
         """Take over how an operation went."""
         if failures:
-            self.outcome = str(failures[0]["extensions"]["code"]).lower()
+            told = failures[0].get("extensions") or {}
+            self.outcome = str(told.get("code", "unknown")).lower()
 
     def prove(self, context: RequestContext) -> None:
         """Take over who asked. A refresh cookie is set by what succeeded alone; a deletion
@@ -58,9 +60,6 @@ def _note(context: RequestContext, execution: ExecutionContext) -> None:
     if isinstance(seen, Seen):
         seen.kind = execution.operation_type.value
         seen.operation = execution.operation_name or None
-
-
-_KEY: Final = "gql_auth.seen"
 
 
 def begin(scope: Any) -> Seen:

@@ -17,13 +17,19 @@ from gql_auth.kernel.clock import SharedClock, monotonic
 from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
-from gql_auth.storage.outages import is_pooled, is_stale, translated
+from gql_auth.storage.outages import is_stale, translated
 
 _log = logging.getLogger("gql_auth.database")
 
 _WRITE: Final = "gql_auth_write"
 WAIT: Final = 10.0  # seconds: for a connection, for SQLite's lock, for a PostgreSQL connect
 _UNIT: Final = 20.0  # seconds that one transaction may take
+_PREPARE_AFTER: Final = 5  # runs of a statement, psycopg's own default
+_POOLED: Final = (
+    "a pooler is between: prepared statements are off; set GQL_AUTH_DATABASE_DIRECT_URL to the "
+    "server's own URL, or revocations take a poll to reach this process"
+)
+_READY: Final = 3.0  # seconds in which the database answers a probe, or is not ready
 _SPARE: Final = 2  # connections that requests never get: revocations are learnt under any load
 
 
@@ -122,6 +128,7 @@ class Database:
         self._slots = asyncio.Semaphore(settings.database_pool_size)
         self._size = settings.database_pool_size
         self._waiting = 0
+        self._probe: asyncio.Future[None] | None = None
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
@@ -130,7 +137,18 @@ class Database:
         from psycopg import AsyncConnection as Postgres  # noqa: PLC0415 - not loaded on SQLite
 
         connection = await Postgres.connect(self._conninfo)
-        if not self._prepare:
+        # A pooler that hands one server's connection to several clients makes up the process id
+        # that it tells. Statements prepared there could run in the place of another client's.
+        if self._prepare:
+            connection.prepare_threshold = None
+            found = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+            await connection.rollback()
+            if found and found[0] != connection.info.backend_pid:
+                self._prepare = False
+                _log.warning(_POOLED)
+            else:
+                connection.prepare_threshold = _PREPARE_AFTER
+        else:
             connection.prepare_threshold = None
         return connection
 
@@ -193,22 +211,26 @@ class Database:
             try:
                 yield connection
             except DBAPIError as error:
-                if is_pooled(error) and self._prepare:
-                    self._prepare = False
-                    _log.warning(
-                        "a pooler in transaction mode is between: prepared statements are off now; "
-                        "set GQL_AUTH_DATABASE_DIRECT_URL to the server's own URL"
-                    )
                 if is_stale(error):
                     await connection.invalidate()
                 raise
 
     async def ping(self) -> None:
-        """Come back if the database answers.
+        """Come back if the database answers soon. Probes that meet ask once.
 
         Raises:
             Unavailable: it does not.
         """
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.ensure_future(self._ask())
+            self._probe.add_done_callback(lambda probe: probe.cancelled() or probe.exception())
+        # Where packets are swallowed, even giving up takes long: nobody waits for that.
+        await asyncio.wait({self._probe}, timeout=_READY)
+        if not self._probe.done():
+            raise Unavailable(cause="the database does not answer")
+        self._probe.result()
+
+    async def _ask(self) -> None:
         async with self.reading(spare=True) as connection:
             await connection.execute(text("SELECT 1"))
 
@@ -227,6 +249,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait({self._probe}, timeout=_READY)
         await self._engine.dispose()
 
 

@@ -51,11 +51,6 @@ def is_stale(error: DBAPIError) -> bool:
     return sqlstate(error) in {_READ_ONLY, *_PREPARED}
 
 
-def is_pooled(error: DBAPIError) -> bool:
-    """Whether a pooler in transaction mode stands between, and nobody has said so."""
-    return sqlstate(error) in _PREPARED
-
-
 def sqlstate(error: DBAPIError) -> str | None:
     """PostgreSQL's code of an error (its appendix A)."""
     found: str | None = getattr(error.orig, "sqlstate", None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.debian import clock_moved_by
+from tests.debian import clock_moved_by, forget_clock
 from tests.replicas import PUBLIC_URL, replicas, site
 from tests.support import GraphQLClient, reason_of
 
@@ -37,6 +37,8 @@ async def test_wrong_wall_clocks_change_nothing(database_url: str, tmp_path: Pat
             logged = datetime.fromisoformat(replica.log[-1]["timestamp"])
             seconds = (logged - datetime.now(UTC)).total_seconds()
             assert abs(seconds - off) < 10, "its wall clock is not off: this proved nothing"
+    for replica in running:
+        forget_clock(replica.process.pid)
 
 
 async def _of_a_session(turn: Sequence[httpx.AsyncClient], name: str) -> None:

@@ -24,7 +24,7 @@ from tests.replicas import NEW_MEDIA, OUTAGE, PUBLIC_URL, UNTHROTTLED, replicas,
 from tests.support import SECRET, GraphQLClient, reason_of
 
 REVOKED = 100  # sessions
-LANES = 10
+LANES = 4
 PROBE = 10  # seconds that a load balancer waits for /readyz, and that is long
 SESSIONS = "{ sessions { id current } }"
 REVOKE = "mutation($id: ID!) { revokeSession(id: $id) { __typename } }"
@@ -57,7 +57,7 @@ async def lags(one: Any, two: Any, count: int) -> list[float]:
                 began = time.monotonic()
                 while "SESSION_REVOKED" not in str(await device.post(ME)):
                     assert time.monotonic() < began + 10
-                    await asyncio.sleep(0.002)
+                    await asyncio.sleep(0.01)
                 found.append(time.monotonic() - began)
 
         await asyncio.gather(*map(end, range(LANES)))
@@ -87,7 +87,7 @@ async def test_within_the_poll_without_listen(
     with replicas(
         2, database_url, tmp_path, how=quick.launch, database_listen="off", revocation_poll="1s"
     ) as running:
-        assert max(await lags(*running, LANES)) < 2
+        assert max(await lags(*running, 3 * LANES)) < 2
 
 
 @contextmanager

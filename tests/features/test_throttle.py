@@ -46,7 +46,7 @@ def logged_in(account: str = ADA, client: Client = HERE) -> Attempt:
 
 def refresh(last: datetime | None, session: int = 7) -> Attempt:
     """A refresh of a session that was refreshed last at an instant, or never."""
-    return partial(Throttles.refresh, session_id=UUID(int=session), last=last)
+    return partial(Throttles.refresh, session_id=UUID(int=session), last=last, rotates=True)
 
 
 def attempt(policy: Policy, number: int, last: datetime | None = None) -> Attempt:
@@ -61,7 +61,7 @@ def attempt(policy: Policy, number: int, last: datetime | None = None) -> Attemp
         Policy.LOGIN_ACCOUNT: login(client=Client(f"198.51.{number // 256}.{number % 256}")),
         Policy.SIGNUP_ADDRESS: partial(Throttles.signup, client=HERE),
         Policy.REFRESH_SESSION: refresh(last if number else None),
-        Policy.CHANGE_PASSWORD_ACCOUNT: partial(Throttles.change_password, user_id=UUID(int=7)),
+        Policy.CHANGE_PASSWORD_SESSION: partial(Throttles.change_password, session_id=UUID(int=7)),
     }[policy]
 
 
@@ -114,7 +114,7 @@ DEFAULTS = {
     Policy.LOGIN_ACCOUNT: (100, 36),
     Policy.SIGNUP_ADDRESS: (20, 180),
     Policy.REFRESH_SESSION: (300, 1),
-    Policy.CHANGE_PASSWORD_ACCOUNT: (10, 90),
+    Policy.CHANGE_PASSWORD_SESSION: (10, 90),
 }
 
 
@@ -204,7 +204,7 @@ async def test_refused_attempts_count_nowhere(auth: GraphQLAuth, clock: Settable
 async def test_buckets_are_apart(auth: GraphQLAuth, clock: SettableClock) -> None:
     """A full bucket is full for its own subject alone: not for another account, address, session
     or kind of name, and not for another policy that has the same subject."""
-    for policy in (Policy.REFRESH_SESSION, Policy.CHANGE_PASSWORD_ACCOUNT):
+    for policy in (Policy.REFRESH_SESSION, Policy.CHANGE_PASSWORD_SESSION):
         for number in range(DEFAULTS[policy][0]):
             assert await refused(auth, attempt(policy, number, clock.now())) == 0
     assert await refused(auth, refresh(clock.now(), session=8)) == 0
@@ -261,7 +261,7 @@ async def test_success_gives_the_drop_back(auth: GraphQLAuth) -> None:
         assert await refused(auth, login()) == 0
     assert await refused(auth, login()) == 90
     change, changed = (
-        partial(each, user_id=UUID(int=7))
+        partial(each, session_id=UUID(int=7))
         for each in (Throttles.change_password, Throttles.changed_password)
     )
     for _ in range(30):

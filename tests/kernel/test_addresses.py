@@ -8,6 +8,7 @@ from gql_auth.kernel.addresses import client_of, origin_of
 from gql_auth.kernel.parsing import networks
 
 PROXIES = networks("10.0.0.0/8, 192.0.2.7, 2001:db8:ffff::/48")
+TRUSTED = networks("10.0.0.0/8")
 PROXY, NEXT_PROXY, CLIENT, OTHER = "10.0.0.1", "10.9.9.9", "203.0.113.5", "198.51.100.9"
 
 
@@ -195,21 +196,51 @@ def test_the_elements_of_forwarded(element: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("forwarded_for", "forwarded"),
+    ("header", "found"),
+    [("auto", CLIENT), ("x-forwarded-for", CLIENT), ("forwarded", OTHER)],
+)
+def test_one_header_counts(header: str, found: str) -> None:
+    """A proxy writes one of the two; what the other one says is the client's own. Unless the
+    operator says otherwise, it is the one that nearly all proxies write."""
+    told = origin_of(
+        PROXY, forwarded_for=[CLIENT], forwarded=[f"for={OTHER}"], trusted=TRUSTED, header=header
+    )
+    assert told == found
+
+
+@pytest.mark.parametrize(
+    ("header", "forwarded_for", "forwarded", "found"),
     [
-        (CLIENT, f"for={OTHER}"),
-        (f"{OTHER}, {CLIENT}", f"for={OTHER}"),
-        (CLIENT, "for=unknown"),
-        (CLIENT, ""),
-        ("unknown", f"for={CLIENT}"),
-        ("", f"for={CLIENT}"),
-        (CLIENT, f"for={CLIENT}, for={OTHER}"),
+        ("auto", [], [f"for={OTHER}"], OTHER),
+        ("auto", [""], [f"for={OTHER}"], PROXY),
+        ("auto", ["unknown"], [f"for={OTHER}"], PROXY),
+        ("x-forwarded-for", [], [f"for={OTHER}"], PROXY),
+        ("forwarded", [CLIENT], [], PROXY),
+        ("forwarded", [CLIENT], ["for=unknown"], PROXY),
     ],
 )
-def test_two_headers_that_disagree(forwarded_for: str, forwarded: str) -> None:
-    """A proxy writes one of the two; what the other says is the client's own. Which is which
-    nobody can tell, so the proxy's own address counts."""
-    assert origin(forwarded_for, forwarded=(forwarded,)) == PROXY
+def test_the_other_header_fills_no_gap(
+    header: str, forwarded_for: list[str], forwarded: list[str], found: str
+) -> None:
+    """Where the header that counts says nothing of use, the proxy's own address counts; only where
+    it is not there at all, and nothing was said of it, the other one is looked at."""
+    told = origin_of(
+        PROXY, forwarded_for=forwarded_for, forwarded=forwarded, trusted=TRUSTED, header=header
+    )
+    assert told == found
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        'host="x;for=6.6.6.6";for=203.0.113.5',
+        'for=203.0.113.5;host="x, for=6.6.6.6"',
+        'for=203.0.113.5;proto=https;host="a\\", for=6.6.6.6"',
+    ],
+)
+def test_what_is_quoted_in_forwarded_names_nobody(header: str) -> None:
+    """A comma or semicolon inside of a quoted string separates nothing."""
+    assert origin(forwarded=(header,)) == "203.0.113.5"
 
 
 def test_no_trail_is_endless() -> None:

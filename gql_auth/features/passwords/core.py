@@ -18,8 +18,10 @@ import sys
 import threading
 import unicodedata
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Final, Protocol, TypeVar
@@ -51,6 +53,15 @@ class InvalidCredentials(Refused):
     leaves_evidence = True  # the failed attempt is an event
 
 
+class Crowded(Unavailable):
+    """Too much hashing is waiting; nothing was checked."""
+
+    message = "Too many sign-ins at the moment, try again shortly"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=2)
+
+
 class HashingThreads:
     """A bounded, niced pool: bcrypt releases the GIL, and the event loop keeps its turn.
 
@@ -62,7 +73,9 @@ class HashingThreads:
     def __init__(self, queue: int, threads: int | None = None) -> None:
         self._threads = threads or len(os.sched_getaffinity(0) if _ON_LINUX else [0] * 2)
         self._room = self._threads + queue
+        self._share = max(self._room // 4, self._threads)
         self._inside = 0
+        self._held: Counter[str] = Counter()
         self._pool = ThreadPoolExecutor(
             self._threads, thread_name_prefix="hashing", initializer=_be_nice
         )
@@ -77,28 +90,41 @@ class HashingThreads:
         """How many wait for a thread."""
         return self._inside - self.running
 
-    def require_room(self) -> None:
-        """Come back if there is room for one more.
+    def require_place(self, who: str = "") -> None:
+        """Come back if there is a place at this moment.
 
         Raises:
-            Unavailable: the queue is full.
+            Crowded: there is none.
         """
-        if self._inside >= self._room:
-            raise Unavailable("Too many sign-ins at the moment, try again shortly", retry_after=2)
+        if self._inside >= self._room or self._held.get(who, 0) >= self._share:
+            raise Crowded
 
-    async def run(self, act: Callable[[], T]) -> T:
-        """The result of `act`, worked out in a thread.
+    @contextmanager
+    def place(self, who: str = "") -> Iterator[None]:
+        """A place in the queue, held while the block runs.
+
+        Args:
+            who: for whom. Nobody gets more than a quarter of the places, so that one who floods
+                leaves room for others.
 
         Raises:
-            Unavailable: the queue is full.
+            Crowded: there is no place left.
         """
-        self.require_room()
+        self.require_place(who)
         self._inside += 1
+        self._held[who] += 1
         try:
-            with telemetry.span("password hashing"):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, act)
+            yield
         finally:
             self._inside -= 1
+            self._held[who] -= 1
+            if not self._held[who]:
+                del self._held[who]
+
+    async def run(self, act: Callable[[], T]) -> T:
+        """The result of `act`, worked out in a thread; called within a `place`."""
+        with telemetry.span("password hashing"):
+            return await asyncio.get_running_loop().run_in_executor(self._pool, act)
 
     def close(self) -> None:
         """Let running work end and take no more."""

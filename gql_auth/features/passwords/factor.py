@@ -1,5 +1,6 @@
 """The password factor: proof that a person knows an account's password."""
 
+from contextlib import AbstractContextManager
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from gql_auth.features.passwords.core import (
     judge_presented,
 )
 from gql_auth.features.users.core import User
+from gql_auth.kernel.addresses import client_of
+from gql_auth.kernel.caller import Client
 from gql_auth.kernel.errors import Violation
 from gql_auth.kernel.unit import Unit, Units
 
@@ -50,13 +53,21 @@ class PasswordFactor:
         """Rules that a presented password breaks."""
         return judge_presented(secret, field)
 
-    def require_room(self) -> None:
-        """Come back if a secret could be checked now.
+    def place(self, client: Client | None) -> AbstractContextManager[None]:
+        """A place for the work of one attempt; `verify` and `hash` are called within it.
 
         Raises:
-            Unavailable: too many are waiting.
+            Crowded: too many are waiting, altogether or for this client.
         """
-        self._threads.require_room()
+        return self._threads.place(client_of(client.ip_address) if client else "")
+
+    def require_place(self, client: Client) -> None:
+        """Come back if there is a place at this moment: what is turned away at once costs nothing.
+
+        Raises:
+            Crowded: there is none.
+        """
+        self._threads.require_place(client_of(client.ip_address))
 
     async def verify(self, user: User | None, secret: str) -> PasswordProof | None:
         """Proof where the password is the account's."""

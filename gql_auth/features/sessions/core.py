@@ -78,8 +78,8 @@ class SessionStore(Protocol):
         """Ids behind `after`, in order, and when each session was or will be over."""
         ...
 
-    async def remove(self, sessions: Sequence[UUID]) -> None:
-        """Delete rows."""
+    async def remove(self, sessions: Sequence[UUID]) -> int:
+        """Delete rows that nobody is at; how many."""
         ...
 
     async def confirm(self, seen: Mapping[UUID, int]) -> None:
@@ -126,6 +126,7 @@ class Sessions:
             TooManyAttempts: this session is refreshed too often; it goes on.
             Unavailable: too many rotations at once to get a clear view.
         """
+        charged = False
         for _ in range(_ROUNDS):
             now = self._clock.now()
             if now >= presented.expires_at:
@@ -141,8 +142,11 @@ class Sessions:
                 raise RefreshRejected(Rejection.EXPIRED)
             if verdict is Verdict.REUSED:
                 await self._end_as_reused(session, presented, client)
-            last = session.rotated_at if session.generation else None
-            await self._throttles.refresh(session.id, last=last)
+            if not charged:
+                last = session.rotated_at if session.generation else None
+                rotates = verdict is Verdict.ROTATE
+                await self._throttles.refresh(session.id, last=last, rotates=rotates)
+                charged = True  # a loser of the race comes back here
             if verdict in {Verdict.REPLAY, Verdict.RACED}:
                 self._report(verdict)
                 return session
@@ -277,9 +281,8 @@ class Sessions:
         """
         page = await self._store.page(after, limit)
         over = [session_id for session_id, at in page if at < before]
-        if over:
-            await self._store.remove(over)
-        return len(over), page[-1][0] if len(page) == limit else None
+        removed = await self._store.remove(over) if over else 0
+        return removed, page[-1][0] if len(page) == limit else None
 
     async def confirm(self, seen: Mapping[UUID, int]) -> None:
         """Write generations whose access tokens were seen in use."""

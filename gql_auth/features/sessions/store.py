@@ -154,9 +154,15 @@ class SqlSessions:
         rows = await self._connection.execute(query.order_by(col(SessionRow.id)).limit(limit))
         return [(session_id, at) for session_id, at in rows]
 
-    async def remove(self, sessions: Sequence[UUID]) -> None:
-        """Delete rows."""
-        await self._connection.execute(delete(SessionRow).where(col(SessionRow.id).in_(sessions)))
+    async def remove(self, sessions: Sequence[UUID]) -> int:
+        """Delete rows that nobody is at; how many."""
+        free = (
+            select(SessionRow.id)
+            .where(col(SessionRow.id).in_(sessions))
+            .with_for_update(skip_locked=True)
+        )
+        gone = delete(SessionRow).where(col(SessionRow.id).in_(free))
+        return (await self._connection.execute(gone)).rowcount
 
     async def confirm(self, seen: Mapping[UUID, int]) -> None:
         """Note generations whose tokens were seen in use, in order of id against deadlocks."""

@@ -5,20 +5,25 @@ between two units of work, never inside one, and what was verified is held to st
 the unit that opens the session.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
-from gql_auth.features.passwords.core import InvalidCredentials, Passwords, judge_new
+from gql_auth.features.passwords.core import (
+    Crowded,
+    InvalidCredentials,
+    Passwords,
+    judge_new,
+)
 from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.refusals import EndReason, RefreshRejected, Rejection
 from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.signin.factors import Proof
 from gql_auth.features.signin.granting import Grant, Grants
-from gql_auth.features.throttle.core import Throttles, TooManyAttempts
+from gql_auth.features.throttle.core import Charges, Throttles, TooManyAttempts
 from gql_auth.features.users.core import User, Users, checked_profile, name_of, names_of
 from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation, ViolationCode
@@ -129,13 +134,11 @@ class SignIn:
         )
         if violations:
             raise InvalidInput(violations)
-        self._factor.require_room()
-        if by is not None:
-            async with self._units.write() as unit:
-                await unit.get(Throttles).signup(by)
-        async with self._units.read() as unit:
-            await unit.get(Users).require_free(profile)
-        return profile, await self._factor.hash(password)
+        charge = (lambda throttles: throttles.signup(by)) if by is not None else None
+        async with self._attempt(by, charge):
+            async with self._units.read() as unit:
+                await unit.get(Users).require_free(profile)
+            return profile, await self._factor.hash(password)
 
     async def login(
         self,
@@ -172,13 +175,11 @@ class SignIn:
         violations = _judge_login(email, username) + self._factor.judge(password, "password")
         if violations:
             raise InvalidInput(violations)
-        self._factor.require_room()
         tried = name_of(email=email, username=username)
-        async with self._units.write() as unit:
-            await unit.get(Throttles).login(tried, client)
-        async with self._units.read() as unit:
-            user = await unit.get(Users).find(email=email, username=username)
-        proof = await self._factor.verify(user, password)
+        async with self._attempt(client, lambda throttles: throttles.login(tried, client)):
+            async with self._units.read() as unit:
+                user = await unit.get(Users).find(email=email, username=username)
+            proof = await self._factor.verify(user, password)
         async with self._units.write() as unit:
             account = await self._hold_account(unit, user, proof)
             if account is None:
@@ -270,11 +271,10 @@ class SignIn:
         )
         if violations:
             raise InvalidInput(violations)
-        self._factor.require_room()
-        async with self._units.write() as unit:
-            await unit.get(Throttles).change_password(caller.user_id)
-        proof = await self._factor.verify(user, current)
-        after = await self._factor.hash(new) if proof else ""
+        session_id = caller.session_id
+        async with self._attempt(client, lambda throttles: throttles.change_password(session_id)):
+            proof = await self._factor.verify(user, current)
+            after = await self._factor.hash(new) if proof else ""
         async with self._units.write() as unit:
             changed = proof is not None and await proof.change(unit, after)
             await unit.get(Audit).record(
@@ -285,7 +285,7 @@ class SignIn:
             )
             if not changed:
                 raise InvalidCredentials
-            await unit.get(Throttles).changed_password(caller.user_id)
+            await unit.get(Throttles).changed_password(caller.session_id)
             return await unit.get(Sessions).end_all(
                 caller.user_id, EndReason.PASSWORD_CHANGED, keep=caller.session_id
             )
@@ -302,6 +302,29 @@ class SignIn:
             await unit.get(Sessions).end(
                 claims.session_id, EndReason.SIGNED_IN_AGAIN, client=client
             )
+
+    @asynccontextmanager
+    async def _attempt(
+        self, client: Client | None, charge: Callable[[Throttles], Awaitable[Charges]] | None
+    ) -> AsyncIterator[None]:
+        """An attempt that is counted, and has a place for its hashing: both or neither.
+
+        Raises:
+            TooManyAttempts, Crowded: nothing was checked.
+        """
+        charges: Charges = ()
+        if client is not None and charge is not None:
+            self._factor.require_place(client)
+            async with self._units.write() as unit:
+                charges = await charge(unit.get(Throttles))
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._factor.place(client))
+            except Crowded:
+                async with self._units.write() as unit:
+                    await unit.get(Throttles).undo(charges)
+                raise
+            yield
 
     @contextmanager
     def _telling(self, tell: Callable[[str], None], *, success: bool = True) -> Iterator[None]:

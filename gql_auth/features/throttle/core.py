@@ -32,6 +32,7 @@ _KEY_BYTES: Final = 16
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000  # microseconds
+SLACK: Final = 60 * _SECOND  # that a bucket may be fuller than full: clocks differ
 
 
 class Policy(StrEnum):
@@ -42,12 +43,15 @@ class Policy(StrEnum):
     LOGIN_ACCOUNT = "login.account"
     SIGNUP_ADDRESS = "signup.address"
     REFRESH_SESSION = "refresh.session"
-    CHANGE_PASSWORD_ACCOUNT = "change_password.account"  # noqa: S105 - a name
+    CHANGE_PASSWORD_SESSION = "change_password.session"  # noqa: S105 - a name
 
     def rate(self, settings: Settings) -> Rate | None:
         """How many are allowed; None: any number."""
         found: Rate | None = getattr(settings, f"throttle_{self.name.lower()}")
         return found
+
+
+Charges = Sequence[tuple[Policy, str]]  # by what, and of whom
 
 
 class TooManyAttempts(Refused):
@@ -77,11 +81,15 @@ def _spell(seconds: int) -> str:
 class ThrottleStore(Protocol):
     """Where buckets are kept. Times and sizes are whole microseconds."""
 
+    rolls_back: bool  # whether a refusal undoes what was done before it
+
     async def take(self, key: bytes, *, drop: int, size: int, level: int, now: int) -> int:
         """Put a drop into a bucket if there is room for it.
 
         Args:
             level: until when it is full at least, whatever is kept of it.
+            size: what it holds. One that is fuller than that, and than clocks may differ, was
+                filled under another limit or another time: it counts as just full.
 
         Returns:
             0 where there was, else after how long there will be.
@@ -127,12 +135,15 @@ class Throttles:
         self._settings = settings
         self._telemetry = telemetry
 
-    async def login(self, account: str, client: Client) -> None:
+    async def login(self, account: str, client: Client) -> Charges:
         """Somebody is about to try a secret.
 
         Args:
             account: as the client named it, comparable. Not an id: a common bucket of an address
                 and a username would tell that they belong together.
+
+        Returns:
+            What was charged, for `undo`.
 
         Raises:
             TooManyAttempts: nothing may be checked.
@@ -141,7 +152,12 @@ class Throttles:
         charges = [(Policy.LOGIN_ACCOUNT_ADDRESS, f"{account} {address}")]
         if not await self._store.knows(self._hash("known", f"{account} {address}")):
             charges += [(Policy.LOGIN_ADDRESS, address), (Policy.LOGIN_ACCOUNT, account)]
-        await self._charge(charges)
+        return await self._charge(charges)
+
+    async def undo(self, charges: Charges) -> None:
+        """The attempt was turned away for another reason, and nothing was checked."""
+        for policy, subject in charges:
+            await self._give_back(policy, subject)
 
     async def logged_in(self, tried: str, names: Sequence[str], client: Client) -> None:
         """It was the right one: the attempt no longer counts against the account, and the
@@ -163,42 +179,46 @@ class Throttles:
         keys = sorted(self._hash("known", f"{name} {address}") for name in names)
         await self._store.remember(keys, self._clock.now())
 
-    async def signup(self, client: Client) -> None:
+    async def signup(self, client: Client) -> Charges:
         """Somebody is about to make an account.
 
         Raises:
             TooManyAttempts.
         """
-        await self._charge([(Policy.SIGNUP_ADDRESS, client_of(client.ip_address))])
+        return await self._charge([(Policy.SIGNUP_ADDRESS, client_of(client.ip_address))])
 
-    async def change_password(self, user_id: UUID) -> None:
-        """A signed-in caller is about to try the old password.
+    async def change_password(self, session_id: UUID) -> Charges:
+        """A signed-in caller is about to try the old password. By session: with one that was
+        stolen nobody keeps the owner, who signs in anew, from changing it.
 
         Raises:
             TooManyAttempts.
         """
-        await self._charge([(Policy.CHANGE_PASSWORD_ACCOUNT, user_id.hex)])
+        return await self._charge([(Policy.CHANGE_PASSWORD_SESSION, session_id.hex)])
 
-    async def changed_password(self, user_id: UUID) -> None:
+    async def changed_password(self, session_id: UUID) -> None:
         """It was the right one."""
-        await self._give_back(Policy.CHANGE_PASSWORD_ACCOUNT, user_id.hex)
+        await self._give_back(Policy.CHANGE_PASSWORD_SESSION, session_id.hex)
 
-    async def refresh(self, session_id: UUID, *, last: datetime | None) -> None:
+    async def refresh(self, session_id: UUID, *, last: datetime | None, rotates: bool) -> None:
         """A session is about to be refreshed.
 
         The usual refresh, of a session that rested for a whole period, costs no write here: the
         session's own row tells of it, and the next one counts it from there.
 
         Args:
-            last: when it was refreshed last; None where it never was.
+            last: when it was rotated last; None where it never was.
+            rotates: whether the row will tell of this one, too.
 
         Raises:
             TooManyAttempts.
         """
         rate = Policy.REFRESH_SESSION.rate(self._settings)
-        if rate is None or last is None or self._clock.now() - last >= rate.period:
+        if rate is None:
             return
-        level = _instant(last) + _measures(rate)[0]
+        if rotates and (last is None or self._clock.now() - last >= rate.period):
+            return
+        level = _instant(last) + _measures(rate)[0] if last else 0
         await self._charge([(Policy.REFRESH_SESSION, session_id.hex)], level=level)
 
     async def remove_empty(self, limit: int) -> int:
@@ -209,22 +229,28 @@ class Throttles:
         """Remove addresses that were not seen since; how many."""
         return await self._store.remove_unseen(since, limit)
 
-    async def _charge(self, charges: Sequence[tuple[Policy, str]], *, level: int = 0) -> None:
+    async def _charge(self, charges: Charges, *, level: int = 0) -> Charges:
         now = self._now()
         longest = 0
+        charged: list[tuple[bytes, int]] = []
         for policy, subject in charges:
             rate = policy.rate(self._settings)
             if rate is None:
                 continue
             drop, size = _measures(rate)
-            wait = await self._store.take(
-                self._hash(policy, subject), drop=drop, size=size, level=level, now=now
-            )
+            key = self._hash(policy, subject)
+            wait = await self._store.take(key, drop=drop, size=size, level=level, now=now)
             if wait:
                 self._telemetry.throttled(policy.value)
+            else:
+                charged.append((key, drop))
             longest = max(longest, wait)
         if longest:
+            if not self._store.rolls_back:
+                for key, drop in charged:
+                    await self._store.give_back(key, drop=drop)
             raise TooManyAttempts(-(-longest // _SECOND))
+        return charges
 
     async def _give_back(self, policy: Policy, subject: str) -> None:
         rate = policy.rate(self._settings)

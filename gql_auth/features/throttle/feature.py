@@ -1,7 +1,7 @@
 """What throttles plug in."""
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from gql_auth.features.keys.core import MasterSecret
 from gql_auth.features.throttle.core import Throttles, TooManyAttempts
@@ -28,6 +28,9 @@ def _make(parts: Parts, _unit: object, connection: Any) -> Throttles:
     )
 
 
+_KNOWN: Final = timedelta(days=90)
+
+
 class EmptyBuckets:
     """Removes buckets that have drained: they say nothing."""
 
@@ -43,12 +46,13 @@ class EmptyBuckets:
 
 
 class UnseenAddresses:
-    """Removes addresses from which an account has not signed in for as long as sessions live."""
+    """Removes addresses from which an account has not signed in for three months, or for as long
+    as sessions live."""
 
     what = "addresses"
 
     def __init__(self, settings: Settings) -> None:
-        self._keep = settings.session_max_age
+        self._keep = max(settings.session_max_age, _KNOWN)
 
     async def batch(self, unit: Unit, now: datetime, limit: int) -> Batch:
         """Remove some."""

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from gql_auth.features.throttle.core import SLACK
+
 
 class MemoryThrottles:
     """Implements `ThrottleStore`; the least recently used bucket goes when there are too many."""
 
     BOUND: Final = 100_000
+    rolls_back = False
 
     def __init__(self) -> None:
         self._full_until: OrderedDict[bytes, int] = OrderedDict()
@@ -19,6 +22,8 @@ class MemoryThrottles:
     async def take(self, key: bytes, *, drop: int, size: int, level: int, now: int) -> int:
         """Put a drop into a bucket if there is room for it."""
         until = max(self._full_until.get(key, 0), level, now)
+        if until > now + size + SLACK:
+            until = now + size - drop
         if until > now + size - drop:
             return until - (now + size - drop)
         self._full_until[key] = until + drop

@@ -8,14 +8,16 @@ from sqlalchemy import bindparam, delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
+from gql_auth.features.throttle.core import SLACK
 from gql_auth.features.throttle.tables import KnownAddressRow, ThrottleRow
 from gql_auth.storage.types import UtcDateTime
 
 _TAKE: Final = text(
     "INSERT INTO gql_auth_throttles AS bucket (key, full_until) VALUES (:key, :fresh) "
-    "ON CONFLICT (key) DO UPDATE SET full_until = :drop + "
-    "CASE WHEN bucket.full_until > :level THEN bucket.full_until ELSE :level END "
-    "WHERE bucket.full_until <= :room"
+    "ON CONFLICT (key) DO UPDATE SET full_until = "
+    "CASE WHEN bucket.full_until > :impossible THEN :full "
+    "WHEN bucket.full_until > :level THEN bucket.full_until + :drop ELSE :level + :drop END "
+    "WHERE bucket.full_until <= :room OR bucket.full_until > :impossible"
 )
 _GIVE_BACK: Final = text(
     "UPDATE gql_auth_throttles SET full_until = full_until - :drop WHERE key = :key"
@@ -31,6 +33,8 @@ _KNOWN: Final = select(KnownAddressRow.key)
 class SqlThrottles:
     """Implements `ThrottleStore`."""
 
+    rolls_back = True
+
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
@@ -39,7 +43,8 @@ class SqlThrottles:
         room, level = now + size - drop, max(level, now)
         if level > room:
             return level - room
-        values = {"key": key, "fresh": level + drop, "drop": drop, "level": level, "room": room}
+        values = {"key": key, "fresh": level + drop, "drop": drop, "level": level, "room": room,
+                  "full": now + size, "impossible": now + size + SLACK}  # fmt: skip
         if (await self._connection.execute(_TAKE, values)).rowcount == 1:
             return 0
         found = await self._connection.execute(_UNTIL.where(col(ThrottleRow.key) == key))
@@ -62,7 +67,12 @@ class SqlThrottles:
 
     async def remove_empty(self, now: int, limit: int) -> int:
         """Remove buckets that have drained."""
-        empty = select(ThrottleRow.key).where(col(ThrottleRow.full_until) < now).limit(limit)
+        empty = (
+            select(ThrottleRow.key)
+            .where(col(ThrottleRow.full_until) < now)
+            .limit(limit)
+            .with_for_update(skip_locked=True)  # what somebody is filling is not empty
+        )
         # Asked again: one that was filled since its key was read stays.
         gone = delete(ThrottleRow).where(
             col(ThrottleRow.key).in_(empty), col(ThrottleRow.full_until) < now
@@ -71,7 +81,12 @@ class SqlThrottles:
 
     async def remove_unseen(self, since: datetime, limit: int) -> int:
         """Remove addresses that were not seen since."""
-        old = select(KnownAddressRow.key).where(col(KnownAddressRow.seen_at) < since).limit(limit)
+        old = (
+            select(KnownAddressRow.key)
+            .where(col(KnownAddressRow.seen_at) < since)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
         gone = delete(KnownAddressRow).where(
             col(KnownAddressRow.key).in_(old), col(KnownAddressRow.seen_at) < since
         )
