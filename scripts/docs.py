@@ -156,6 +156,11 @@ OPERATIONS: Final = [
     Case(when=f"More than {MAX_TOKENS:,} tokens", query="{" + " a" * MAX_TOKENS + "}",
          do="Split the operation."),
     Case(when="The document does not fit the schema", query="{ nothing }", do=MEND),
+    Case(when="More fields that check or set a password than `CREDENTIAL_FIELDS` allows",
+         query="mutation { " + " ".join(
+             f'n{n}: login(input: {{email: "a@b.test", password: "x"}}) {{ __typename }}'
+             for n in range(2)) + " }",
+         do="One operation for each."),
     Case(when="A variable does not fit its type", variables={"input": {}},
          query="mutation($input: LoginInput!) { login(input: $input) { __typename } }", do=MEND),
     Case(when="`operationName` names none of the document's operations", operation_name="Other",
@@ -312,6 +317,7 @@ MEMBERS: Final = {
 # Members whose message depends.
 SPEAKING: Final = {
     "InvalidInput": "(the messages of its `violations`)",
+    "TooManyAttempts": "Too many attempts, try again in 90 seconds",
     "RefreshTokenRejected": "(by its `reason`)",
 }
 # Refusals that only the command line tells.

@@ -47,7 +47,9 @@ def clock_moved_by(seconds: int) -> dict[str, str]:
     """Environment under which a process reads a wall clock that is off by so much. Its monotonic
     clock is the machine's: timeouts and pauses take as long as ever."""
     return {
-        "LD_PRELOAD": str(_libfaketime()),
+        # By name and folder: LD_PRELOAD takes a space within a path for the end of it.
+        "LD_PRELOAD": _libfaketime().name,
+        "LD_LIBRARY_PATH": str(_libfaketime().parent),
         "FAKETIME": f"{seconds:+}s",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }

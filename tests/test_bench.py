@@ -34,12 +34,15 @@ def test_the_quick_run_measures_every_part_and_finds_every_answer_right() -> Non
     assert done.stderr == ""
     for part in (
         "protected `{ me { id email } }`, requests/s",
-        "refreshes/s, 32 sessions at once, SQLite",
-        "refreshes/s, 32 sessions at once, PostgreSQL",
+        "refreshes/s, 32 at once, SQLite",
+        "refreshes/s, 32 at once, PostgreSQL",
         "racing refreshes of one token, until the last answer, PostgreSQL",
         "second start",
         "resident memory",
         "logins/s meanwhile",
+        "conditional UPDATEs/s by the bare driver, one connection, PostgreSQL",
+        "refreshes/s with 2,000 other sessions, SQLite",
+        "ended sessions in memory, bytes each",
     ):
         assert part in done.stdout
     assert (PAGE.read_bytes() if PAGE.exists() else None) == before

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from threading import Thread, Timer
+from threading import Thread, Timer, current_thread, main_thread
 from types import FrameType
 from typing import Annotated
 
@@ -173,7 +173,7 @@ def _join(folder: str, auth: GraphQLAuth) -> None:
 def _drain_before_end(auth: GraphQLAuth, delay: float) -> None:
     """On the first SIGTERM be not ready, and end a while later; on the second at once."""
     end = signal.getsignal(signal.SIGTERM)  # uvicorn's
-    if not delay or not callable(end):
+    if not delay or not callable(end) or current_thread() is not main_thread():
         return
 
     def on_sigterm(number: int, _frame: FrameType | None) -> None:

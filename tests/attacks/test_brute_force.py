@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -404,6 +404,29 @@ async def test_behind_a_trusted_proxy_clients_count_by_themselves(
         assert await login(call(PROXY, X_Forwarded_For="")) == too_many(300)
 
 
+async def test_only_the_header_that_the_proxy_writes_counts(
+    settings: Settings, clock: SettableClock
+) -> None:
+    """Where the operator says which header the proxies write, the other one gives a client no
+    address of its choice."""
+    trusting = replace(settings, trusted_proxies=networks(PROXY))
+    for number, (header, told, forged) in enumerate(
+        [
+            ("forwarded", {"Forwarded": f"for={HERE}"}, {"X_Forwarded_For": "8.8.8.{n}"}),
+            ("x-forwarded-for", {"X_Forwarded_For": HERE}, {"Forwarded": "for=8.8.8.{n}"}),
+        ]
+    ):
+        auth = GraphQLAuth(replace(trusting, proxy_header=header), clock=clock)
+        async with auth.running(), calling(auth) as call:
+            kinds = []
+            for n in range(4):
+                sent = told | {name: value.format(n=n) for name, value in forged.items()}
+                guess = await login(call(PROXY, **sent), email=f"{number}@example.com")
+                kinds.append(guess["__typename"])
+        assert kinds == ["InvalidCredentials"] * 3 + ["TooManyAttempts"]
+        clock.forward(hours=1)
+
+
 async def test_a_network_of_ipv6_is_one_guesser(call: Call) -> None:
     """Of the 2^64 addresses that one customer has, all count as one; so do the two ways to write
     an IPv4 address."""
@@ -562,6 +585,35 @@ async def test_a_full_queue_is_told_at_once(settings: Settings) -> None:
         assert median(protected) < 0.1
         assert all(each == WRONG for each in await asyncio.gather(*flood))
         assert await login(call(THERE)) == WRONG
+
+
+async def test_who_finds_no_place_is_not_counted(settings: Settings, clock: SettableClock) -> None:
+    """Without a place for hashing nothing is counted and nothing made: login, signup and
+    changePassword are told to come again, and find all their attempts when they do."""
+    auth = GraphQLAuth(replace(settings, hash_queue=4), clock=clock)
+    async with auth.running() as system, calling(auth) as call:
+        client = call()
+        await client.signup()
+        before = buckets(settings), rows(settings, EventRow)
+        sent: dict[str, dict[str, str]] = {
+            LOGIN: {"email": "ada@example.com", "password": "guess"},
+            SIGNUP: {"email": "bob@example.com", "password": PASSWORD},
+            CHANGE: {"currentPassword": "guess", "newPassword": "qzxwvkjyq"},
+        }
+        with ExitStack() as others:
+            for number in range(system._hashing._room):
+                others.enter_context(system._hashing.place(f"192.0.2.{number}"))
+            for query, given in sent.items():
+                for _ in range(4):
+                    answer = await client.post(query, {"input": given})
+                    assert reason_of(answer) == "SERVICE_UNAVAILABLE"
+                    assert client.last.headers["retry-after"] == "2"
+        assert (buckets(settings), rows(settings, EventRow)) == before
+        for query, given in sent.items():
+            if query == SIGNUP:
+                continue
+            kinds = [(await client.field(query, {"input": given}))["__typename"] for _ in range(4)]
+            assert kinds == ["InvalidCredentials"] * 3 + ["TooManyAttempts"]
 
 
 async def test_a_full_queue_in_http(settings: Settings) -> None:

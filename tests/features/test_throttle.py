@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -303,6 +303,26 @@ async def test_a_drop_that_is_given_back_late_is_no_credit(
     assert await refused(auth, logged_in()) == 0
     waits = [await refused(auth, login()) for _ in range(11)]
     assert waits == [0] * 10 + [90]
+
+
+async def test_what_was_turned_away_is_undone(auth: GraphQLAuth, clock: SettableClock) -> None:
+    """An attempt that was counted and then found no place to be checked is taken out of every
+    bucket that it was put into, and of no other."""
+
+    async def turned_away(throttles: Throttles, act: Attempt) -> None:
+        await throttles.undo(await cast(Any, act(throttles)))
+
+    acts = [login(), attempt(Policy.SIGNUP_ADDRESS, 0), attempt(Policy.CHANGE_PASSWORD_SESSION, 0)]
+    for act in acts:
+        for _ in range(150):
+            assert await refused(auth, partial(turned_away, act=act)) == 0
+    assert set(buckets(auth.settings).values()) == {clock.now().timestamp() * 1_000_000}
+    await refused(auth, logged_in())
+    for _ in range(150):
+        assert await refused(auth, partial(turned_away, act=login())) == 0
+    for number in range(100):
+        assert await refused(auth, attempt(Policy.LOGIN_ADDRESS, number)) == 0
+    assert await refused(auth, login(BOB)) == 9
 
 
 # ------------------------------------------------------------------------ known addresses

@@ -13,7 +13,7 @@ class EndedSessions:
     """The sessions that ended within one access-token lifetime, in this process's memory.
 
     All that could still be presented, and no more: asking costs no database read, and the size
-    is bounded by the sessions that end within that time (about 100 bytes each). They lie in
+    is bounded by the sessions that end within that time (about 80 bytes each). They lie in
     sixteen drawers by the time of their end; a drawer that is old enough is dropped whole.
     """
 
