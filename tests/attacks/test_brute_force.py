@@ -485,6 +485,19 @@ async def test_an_address_is_known_by_success_alone(call: Call) -> None:
     )
 
 
+async def test_an_address_is_known_for_every_name(call: Call) -> None:
+    """An owner who has signed in somewhere by e-mail is not kept out there by username, and the
+    other way round."""
+    await call(HERE).signup(username="ada")
+    names = {"email": "ada@example.com"}, {"username": "ada"}
+    for ip, (first, second) in zip((THERE, "192.0.2.1"), (names, names[::-1]), strict=True):
+        assert (await login(call(ip), PASSWORD, **first))["__typename"] == "AuthPayload"
+        for number in range(6):
+            await login(call(ip), email=f"{number}@example.com")
+        assert (await login(call(ip), username="bob"))["__typename"] == "TooManyAttempts"
+        assert (await login(call(ip), PASSWORD, **second))["__typename"] == "AuthPayload"
+
+
 # ------------------------------------------------------------------------ what is learnt
 
 
