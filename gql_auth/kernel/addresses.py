@@ -91,7 +91,8 @@ def _described(values: Iterable[str]) -> list[str]:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """The parts between separators that stand outside of quoted strings."""
+    """The parts between separators that stand outside of quoted strings; nothing of use where
+    one is left open: a client's would swallow what the proxy appends to it."""
     parts, begin, quoted, escaped = [], 0, False, False
     for place, letter in enumerate(text):
         if escaped:
@@ -103,7 +104,7 @@ def _split(text: str, separator: str) -> list[str]:
         elif letter == separator and not quoted:
             parts.append(text[begin:place])
             begin = place + 1
-    return [*parts, text[begin:]]
+    return [""] if quoted else [*parts, text[begin:]]
 
 
 def _bare(hop: str) -> str | None:

@@ -243,6 +243,14 @@ def test_what_is_quoted_in_forwarded_names_nobody(header: str) -> None:
     assert origin(forwarded=(header,)) == "203.0.113.5"
 
 
+@pytest.mark.parametrize("left_open", ['for=6.6.6.6;x="', 'for=6.6.6.6;x="\\', 'for=6.6.6.6, "'])
+@pytest.mark.parametrize("appended", [f"for={CLIENT}", f'for={CLIENT};host="a"'])
+def test_a_quote_left_open_hides_nobody(left_open: str, appended: str) -> None:
+    """A client that opens a quote would swallow what the proxy appends: then nothing is believed,
+    and the proxy's own address counts."""
+    assert origin(forwarded=(f"{left_open}, {appended}",)) == PROXY
+
+
 def test_no_trail_is_endless() -> None:
     """More trusted hops than any real line of proxies has are not followed to their end, and a
     header of the greatest size costs no time worth naming."""

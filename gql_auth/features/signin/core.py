@@ -5,9 +5,10 @@ between two units of work, never inside one, and what was verified is held to st
 the unit that opens the session.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
@@ -30,6 +31,8 @@ from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Unit, Units
 
+_COUNTING: Final = 2  # attempts of this process that are counted at a time
+
 
 class SignIn:
     """The flows, over the units of a running system."""
@@ -48,6 +51,9 @@ class SignIn:
         self._grants = grants
         self._password_min_length = password_min_length
         self._telemetry = telemetry
+        # Guesses at one account wait for one row: they wait here, and leave the database's
+        # connections to others.
+        self._counting = asyncio.Semaphore(_COUNTING)
 
     async def signup(
         self,
@@ -315,7 +321,7 @@ class SignIn:
         charges: Charges = ()
         if client is not None and charge is not None:
             self._factor.require_place(client)
-            async with self._units.write() as unit:
+            async with self._counting, self._units.write() as unit:
                 charges = await charge(unit.get(Throttles))
         with ExitStack() as held:
             try:
