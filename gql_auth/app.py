@@ -25,7 +25,8 @@ from gql_auth.observing import tracing
 from gql_auth.preparing import prepare
 from gql_auth.serving.endpoint import GraphQLEndpoint
 from gql_auth.serving.headers import Cors, SecureHeaders
-from gql_auth.serving.observed import observed_documents
+from gql_auth.serving.operations import JudgedOperations
+from gql_auth.serving.persisted import Manifest
 from gql_auth.serving.refusals import RefusalHandler
 from gql_auth.serving.schema import AuthSchema, merge
 from gql_auth.system import System
@@ -50,21 +51,22 @@ def build_schema(
     extensions: Iterable[Any] = (),
     types: Iterable[Any] = (),
     config: StrawberryConfig | None = None,
-    credential_fields: int = 1,
+    settings: Settings | None = None,
 ) -> AuthSchema:
     """The features' fields and the host's own in one schema.
 
     Args:
-        credential_fields: how many of one operation may check or set a password.
+        settings: bounds of operations and which documents may run; the defaults unless given.
 
     Raises:
         ValueError: a field name is claimed twice, or a root type is no Strawberry type.
+        SettingsError: the manifest of trusted documents cannot be read.
     """
     queries = [each for feature in FEATURES for each in feature.queries]
     mutations = [each for feature in FEATURES for each in feature.mutations]
     root = merge("Query", [*queries, *([query] if query else [])], _QUERY, config)
     assert root is not None  # noqa: S101 - the features have queries
-    return AuthSchema(
+    schema = AuthSchema(
         query=root,
         mutation=merge(
             "Mutation", [*mutations, *([mutation] if mutation else [])], _MUTATION, config
@@ -73,7 +75,7 @@ def build_schema(
             "Subscription", [subscription] if subscription else [], _SUBSCRIPTION, config
         ),
         types=types,
-        extensions=[*extensions, observed_documents(credential_fields)],
+        extensions=[*extensions, JudgedOperations],
         config=config,
         exception_handlers=[
             RefusalHandler(refusal, told_as)
@@ -81,6 +83,11 @@ def build_schema(
             for refusal, told_as in feature.refusals.items()
         ],
     )
+    settings = settings or Settings()
+    schema.open_documents(
+        settings, credentials=settings.credential_fields, manifest=Manifest.load(settings)
+    )
+    return schema
 
 
 class GraphQLAuth:
@@ -248,7 +255,7 @@ class GraphQLAuth:
             extensions=extensions,
             types=types,
             config=config,
-            credential_fields=self.settings.credential_fields,
+            settings=self.settings,
         )
         endpoint = self._endpoint(schema, context_class)
         router = APIRouter()
@@ -265,7 +272,7 @@ class GraphQLAuth:
             return context_class(request, self.system)
 
         graphql: ASGIApp = GraphQLEndpoint(
-            schema, make_context, lambda: self.system, lambda: self._telemetry
+            schema, make_context, lambda: self.system, self.settings, lambda: self._telemetry
         )
         if self.settings.allowed_origins:
             graphql = Cors(

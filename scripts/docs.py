@@ -34,7 +34,6 @@ from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated, Unavaila
 from gql_auth.kernel.settings import Settings, declared
 from gql_auth.serving import errors, http
 from gql_auth.serving.permissions import HasRole
-from gql_auth.serving.schema import MAX_TOKENS
 from gql_auth.storage.migrate import migrate
 
 ROOT: Final = Path(__file__).parents[1]
@@ -77,7 +76,7 @@ def _default(value: object, example: object) -> str:
         return code(example if same else parsing.spell(value))
     if isinstance(value, bool):
         return code("on" if value else "off")
-    return code(str(value)) if value not in {"", ()} else "(none)"
+    return code(str(value)) if value not in {"", (), None} else "(none)"
 
 
 def _accepted(name: str, parse: Callable[[str], Any]) -> Iterable[str]:
@@ -153,8 +152,6 @@ OPERATIONS: Final = [
     Case(when="A defect in the server", query="{ broken }", host=True,
          do="Keep the session. Report the reference; the log has the cause under it."),
     Case(when="The document cannot be parsed", query="{ me ", do=MEND),
-    Case(when=f"More than {MAX_TOKENS:,} tokens", query="{" + " a" * MAX_TOKENS + "}",
-         do="Split the operation."),
     Case(when="The document does not fit the schema", query="{ nothing }", do=MEND),
     Case(when="More fields that check or set a password than `CREDENTIAL_FIELDS` allows",
          query="mutation { " + " ".join(

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from gql_auth.kernel import parsing
 from gql_auth.kernel.declaring import PREFIX, SettingsError, fields_of, problem, setting
 from gql_auth.kernel.judging import judge
+from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
 
 # Read by the test and soak scripts, not by the server: known, so that nobody is warned of them.
@@ -29,7 +30,7 @@ LogFormat = Literal["auto", "json", "console"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(OperationLimits):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:

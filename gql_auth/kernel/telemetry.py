@@ -156,6 +156,10 @@ class Telemetry:
     def throttled(self, policy: str) -> None:
         """A throttle refused an attempt."""
 
+    def exceeded(self, bound: str) -> None:
+        """An operation went beyond one of its bounds and was refused: `depth`, `tokens`, ….
+        The values are the keys of `gql_auth.serving.costs.exceeding.BOUNDS`."""
+
     def removed(self, what: str, count: int) -> None:
         """Housekeeping removed rows: `sessions`, `events`, `throttles` or `addresses`."""
 
@@ -224,6 +228,10 @@ class Several(Telemetry):
     def throttled(self, policy: str) -> None:
         for each in self._members:
             each.throttled(policy)
+
+    def exceeded(self, bound: str) -> None:
+        for each in self._members:
+            each.exceeded(bound)
 
     def removed(self, what: str, count: int) -> None:
         for each in self._members:

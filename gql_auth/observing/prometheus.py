@@ -22,6 +22,9 @@ _REFRESHES: Final = ("rotated", "replayed", "raced", "ahead", "reused", "expired
                      "missing", "revoked", "throttled", "unavailable")  # fmt: skip
 _ATTEMPTS: Final = ("succeeded", "refused", "invalid", "throttled", "unavailable")
 _REMOVED: Final = ("sessions", "events", "throttles", "addresses")
+_BOUNDS: Final = ("document_size", "tokens", "lines", "depth", "aliases", "root_fields", "repeats",
+                  "directives", "complexity", "introspection", "introspections",
+                  "variables_size", "input_depth", "batch", "time")  # fmt: skip
 _KINDS: Final = ("query", "mutation", "none")
 _WAYS: Final = ("notification", "poll")
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -67,6 +70,9 @@ class Prometheus(Telemetry):
         self._logins = self._counter("logins", "Sign-ins.", "outcome", known=_ATTEMPTS)
         self._signups = self._counter("signups", "Sign-ups.", "outcome", known=_ATTEMPTS)
         self._throttled = self._counter("throttled", "Attempts that a throttle refused.", "policy")
+        self._exceeded = self._counter(
+            "exceeded", "Operations refused because they ask for too much.", "bound", known=_BOUNDS
+        )
         self._removed = self._counter(
             "removed_rows", "Rows that housekeeping removed.", "what", known=_REMOVED
         )
@@ -161,6 +167,10 @@ class Prometheus(Telemetry):
     def throttled(self, policy: str) -> None:
         """Count a refused attempt."""
         self._throttled.labels(policy).inc()
+
+    def exceeded(self, bound: str) -> None:
+        """Count an operation that asked for too much."""
+        self._exceeded.labels(bound).inc()
 
     def removed(self, what: str, count: int) -> None:
         """Count removed rows."""

@@ -67,6 +67,7 @@ class RequestContext:
         self.request = request
         self.system = system
         self.connection_params: dict[str, object] | None = None
+        self.credentials = 0  # fields of this request that check or set a password, so far
         self._caller: Caller | None = None
         self._cookie: RefreshCookie | None = None
         self._client: Client | None = None

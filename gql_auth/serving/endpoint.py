@@ -3,7 +3,7 @@ WebSocket. An ASGI application; a route of a host's router points at it."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,11 +21,14 @@ from strawberry.types.graphql import OperationType
 from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Unavailable
+from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
 from gql_auth.serving import explorer, http, observed
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
+from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.errors import NO_OPERATION, internal_error
+from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
 
 _log = logging.getLogger("gql_auth.requests")
@@ -57,6 +60,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         schema: AuthSchema,
         make_context: ContextFactory,
         system: Callable[[], Doorkeeper],
+        limits: OperationLimits,
         telemetry: Callable[[], Telemetry] = Telemetry,
     ) -> None:
         no_ide: GraphQL_IDE | None = None
@@ -66,6 +70,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=INIT_TIMEOUT,
         )
+        self._documents = schema.persisted
+        self._limits = limits
         self._make_context = make_context
         self._system = system
         self._telemetry = telemetry
@@ -139,6 +145,9 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         except http.BadRequest as problem:
             note["refused"] = str(problem)
             body, status, headers = problem.body, problem.status, problem.headers
+        except Exceeded as refused:
+            self._telemetry().exceeded(refused.bound)
+            body, status, headers = {"errors": [refused.formatted]}, 400, {}
         except Unavailable as refused:
             body = {"errors": [{"message": str(refused), "extensions": refused.extensions}]}
             status, headers = 503, {"Retry-After": str(refused.retry_after)}
@@ -158,28 +167,55 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
             return Response(page, media_type=http.HTML, headers=headers)
         media_type = http.prefers(accept)
-        asked = await http.read_request(request)
+        asked = await http.read_request(request, max_batch=self._limits.max_batch)
         context = self._make_context(request)
-        answer = await self._execute(asked, context, request.method, note)
-        seen.judge(answer.get("errors", ()))
+        answers = [
+            await self._answer_one(each, context, request.method, note, batch=asked.is_batch)
+            for each in asked.operations  # one after the other: the second may need the first
+        ]
+        failures = [failure for answer in answers for failure in answer.get("errors", ())]
+        seen.judge(failures)
         seen.prove(context)
-        status = http.status_of(answer, media_type)
-        if status in {401, 403}:
-            answer.pop("data", None)
-        response = Response(http.encode(answer), status, media_type=f"{media_type}; charset=utf-8")
-        response.headers["Vary"] = "Accept, Origin"
-        self._add_headers(response, answer, context, status)
+        if asked.is_batch:
+            media_type, content = http.JSON, http.encode(answers)
+            status = 403 if any(map(http.is_cross_site, answers)) else 200
+        else:
+            (answer,) = answers
+            status = http.status_of(answer, media_type)
+            if status in {401, 403}:
+                answer.pop("data", None)
+            content = http.encode(answer)
+        response = Response(content, status, media_type=f"{media_type}; charset=utf-8")
+        self._add_headers(response, failures, context)
+        self._say_how_long(response, asked, context, failures)
         return response
 
-    @staticmethod
-    def _add_headers(
-        response: Response, answer: dict[str, Any], context: RequestContext, status: int
+    def _say_how_long(
+        self,
+        response: Response,
+        asked: http.Asked,
+        context: RequestContext,
+        failures: Sequence[Any],
     ) -> None:
-        if status in {401, 403} and not http.is_cross_site(answer):
-            response.headers["WWW-Authenticate"] = http.challenge(answer)
+        """What caches may do with the answer: without a word of it, nothing (`SecureHeaders`)."""
+        request = context.request
+        response.headers["Vary"] = "Accept, Origin"
+        if "authorization" in request.headers or context.known_caller or context.cookie_answer:
+            response.headers["Cache-Control"] = "private, no-store"
+            return
+        seconds = int(self._limits.document_max_age.total_seconds())
+        named = request.scope["method"] == "GET" and asked.operations[0].is_named
+        if named and seconds and not failures:
+            response.headers["Cache-Control"] = f"public, max-age={seconds}"
+            response.headers["Vary"] += ", Authorization"
+
+    @staticmethod
+    def _add_headers(response: Response, failures: Sequence[Any], context: RequestContext) -> None:
+        if response.status_code in {401, 403} and not http.is_cross_site({"errors": failures}):
+            response.headers["WWW-Authenticate"] = http.challenge({"errors": failures})
         waits = [
             failure["extensions"]["retryAfter"]
-            for failure in answer.get("errors", ())
+            for failure in failures
             if "retryAfter" in failure["extensions"]
         ]
         if waits:
@@ -187,20 +223,42 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         if context.cookie_answer is not None:
             response.headers.append("Set-Cookie", context.cookie_answer)
 
-    async def _execute(
+    async def _answer_one(
         self,
         asked: http.GraphQLRequest,
         context: RequestContext,
         method: str,
         note: dict[str, Any],
+        *,
+        batch: bool,
+    ) -> dict[str, Any]:
+        try:
+            text = self._documents.resolve(asked.query, asked.document_id, asked.extensions)
+            answer = await self._execute(asked, text, context, method)
+        except DocumentRefused as refused:
+            answer = {"errors": [refused.formatted]}
+        except http.BadRequest as problem:
+            if not batch:
+                raise
+            answer = problem.body  # those before it have run, and are answered
+        _describe(note, asked, answer.get("errors", ()), context)
+        return answer
+
+    async def _execute(
+        self,
+        asked: http.GraphQLRequest,
+        text: str | None,
+        context: RequestContext,
+        method: str,
     ) -> dict[str, Any]:
         try:
             result = await self.schema.execute(
-                asked.query,
+                text,
                 variable_values=asked.variables,
                 context_value=context,
                 operation_name=asked.operation_name,
                 allowed_operation_types=_READS if method == "GET" else _ALL,
+                operation_extensions=asked.extensions,
             )
         except (CannotGetOperationTypeError, MissingQueryError):
             raise http.BadRequest(400, NO_OPERATION) from None
@@ -219,14 +277,14 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         # A request error (parse, validation, variables) never got as far as data.
         if result.data is not None or not failures or any("path" in each for each in failures):
             answer["data"] = result.data
-        _describe(note, asked, failures, context)
+            self._documents.remember(text or "", asked.extensions)
         return answer
 
 
 def _describe(
     note: dict[str, Any],
     asked: http.GraphQLRequest,
-    failures: list[Any],
+    failures: Sequence[Any],
     context: RequestContext,
 ) -> None:
     """What the log says of an operation: its name and outcome, never its text or variables."""
