@@ -1,5 +1,11 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { name: "client", include: ["test/**/*.test.{ts,tsx}"] },
+  test: {
+    name: "client",
+    include: ["test/**/*.test.{ts,tsx}"],
+    globalSetup: "test/server.ts",
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+  },
 });

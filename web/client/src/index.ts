@@ -1,1 +1,17 @@
-export {};
+export { createAuth } from "./auth.js";
+export type { AccessToken, Auth, AuthOptions } from "./api.js";
+export {
+  AuthUnavailable,
+  type AuthState,
+  type AuthStatus,
+  type InvalidInput,
+  type OtherRefusal,
+  type SignedIn,
+  type SignInInput,
+  type SignInResult,
+  type SignUpInput,
+  type SignUpResult,
+  type TooManyAttempts,
+  type User,
+  type Violation,
+} from "./types.js";
