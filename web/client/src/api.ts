@@ -25,6 +25,9 @@ export interface AccessToken {
   readonly expiresIn: number;
 }
 
+/** What the links need of an `Auth`; servers that render have one of their own, of `/ssr`. */
+export type TokenSource = Pick<Auth, "url" | "token" | "renew">;
+
 /** A sign-in to one server, shared by all tabs of the browser. */
 export interface Auth {
   /** The server's endpoint. */

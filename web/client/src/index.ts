@@ -1,5 +1,5 @@
 export { createAuth } from "./auth.js";
-export type { AccessToken, Auth, AuthOptions } from "./api.js";
+export type { AccessToken, Auth, AuthOptions, TokenSource } from "./api.js";
 export {
   AuthUnavailable,
   type AuthState,

@@ -20,16 +20,15 @@ export class Browser {
     return new Browser(gate);
   }
 
-  get cookies(): string[] {
-    return [...this.jar.keys()];
+  get cookie(): string {
+    return [...this.jar].map(([name, value]) => `${name}=${value}`).join("; ");
   }
 
   /** What the browser does for a page with `credentials: "include"`. */
   readonly fetch: typeof fetch = async (input, init) => {
-    const headers = new Headers(init?.headers);
-    const cookie = [...this.jar].map(([name, value]) => `${name}=${value}`).join("; ");
-    if (cookie) headers.set("cookie", cookie);
-    const response = await fetch(input, { ...init, headers });
+    const request = new Request(input, init);
+    if (this.cookie) request.headers.set("cookie", this.cookie);
+    const response = await fetch(request);
     for (const line of response.headers.getSetCookie()) {
       const [pair = "", ...attributes] = line.split(/; */);
       const [name = "", value = ""] = pair.split("=");

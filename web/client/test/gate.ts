@@ -85,7 +85,7 @@ export class Gate {
     const { status, headers, answer } = await this.ask(incoming, body);
     await this.held.get(field);
     if (fault === "hang") return;
-    if (fault === "lose" || !this.online) {
+    if (fault === "lose") {
       incoming.socket.destroy();
       return;
     }
@@ -96,7 +96,8 @@ export class Gate {
   }
 
   private ask(incoming: IncomingMessage, body: Buffer) {
-    const { host: _, ...headers } = incoming.headers;
+    const headers = { ...incoming.headers };
+    delete headers.host;
     return new Promise<{ status: number; headers: IncomingMessage["headers"]; answer: Buffer }>(
       (resolve, reject) => {
         const outgoing = request(this.target, { method: incoming.method, headers }, (response) => {
