@@ -1,12 +1,13 @@
 """The schema: features' fields and the host's own, permissions printed, errors translated."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, specified_rules
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.permission import PermissionExtension
 from strawberry.schema.config import StrawberryConfig
@@ -23,6 +24,8 @@ from gql_auth.serving.documents import DocumentCache
 from gql_auth.serving.judging import Judge
 from gql_auth.serving.permissions import Guard
 from gql_auth.serving.persisted import Manifest, Persisted
+
+_log = logging.getLogger("gql_auth.documents")
 
 
 class AuthSchema(strawberry.Schema):
@@ -52,6 +55,21 @@ class AuthSchema(strawberry.Schema):
             automatic=limits.persisted_queries,
         )
         self.timeout = limits.operation_timeout.total_seconds()
+        if manifest is not None:
+            self._look_over(manifest)
+
+    def _look_over(self, manifest: Manifest) -> None:
+        """Tell of documents that are trusted and cannot run: a front end is about to fail."""
+        for document_id, text in manifest.documents.items():
+            try:
+                found = self.judge.validate(text, self.judge.parse(text), specified_rules)
+            except GraphQLError as error:
+                found = [error]
+            if isinstance(found, list):
+                _log.warning(
+                    "a trusted document does not fit the schema",
+                    extra={"document": document_id[:200], "why": found[0].message[:500]},
+                )
 
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
