@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from gql_auth.kernel import parsing
 from gql_auth.kernel.declaring import PREFIX, SettingsError, fields_of, problem, setting
+from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
@@ -30,7 +31,7 @@ LogFormat = Literal["auto", "json", "console"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(OperationLimits):
+class Settings(OperationLimits, Federating):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:

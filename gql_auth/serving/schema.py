@@ -36,9 +36,10 @@ class AuthSchema(strawberry.Schema):
         """The fields of a type, each with the directives of its guards."""
         fields = super().get_fields(type_definition)
         for field in fields:
-            for extension in field.extensions:
-                if isinstance(extension, PermissionExtension):
-                    _print_guards(field, extension)
+            for guard in guards_of(field):
+                directive = guard.schema_directive
+                if directive is not None and directive not in field.directives:
+                    field.directives.append(directive)
         return fields
 
     def open_documents(
@@ -109,14 +110,15 @@ class AuthSchema(strawberry.Schema):
                     context.system.part(Telemetry).exceeded(error.bound)
 
 
-def _print_guards(field: StrawberryField, extension: PermissionExtension) -> None:
-    for permission in extension.permissions:
-        guard = permission() if isinstance(permission, type) else permission
-        if not isinstance(guard, Guard):
-            continue
-        directive = guard.schema_directive
-        if directive is not None and directive not in field.directives:
-            field.directives.append(directive)
+def guards_of(field: StrawberryField) -> list[Guard]:
+    """What guards a field, in either form."""
+    given = [
+        permission() if isinstance(permission, type) else permission
+        for extension in field.extensions
+        if isinstance(extension, PermissionExtension)
+        for permission in extension.permissions
+    ]
+    return [each for each in given if isinstance(each, Guard)]
 
 
 def merge(
