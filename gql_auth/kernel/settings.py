@@ -30,7 +30,7 @@ ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 LogFormat = Literal["auto", "json", "console"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings(OperationLimits, Federating):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
