@@ -21,9 +21,9 @@ class Hosts:
     """What a host adds."""
 
     @strawberry.field
-    def hello(self, name: str = "world") -> str:
+    def hello(self, name: str | None = None) -> str:
         """Greet whoever asks."""
-        return f"hello {name}"
+        return f"hello {name or 'world'}"
 
     @strawberry.field(permission_classes=[IsAuthenticated])
     def hint(self) -> str | None:
