@@ -8,7 +8,7 @@ from gql_auth.kernel.declaring import setting
 from gql_auth.kernel.parsing import switch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # of bases with slots, a class may have one
 class Federating:
     """Apollo Federation. Part of `Settings`."""
 
