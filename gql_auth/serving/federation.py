@@ -217,7 +217,7 @@ def _make_query(entities: Sequence[type]) -> type:
 
     def show(info: strawberry.Info) -> _Service:
         if cast(AuthSchema, info.schema).conceals:
-            raise Forbidden("INTROSPECTION_OFF", "The schema is not shown: compose with what "
+            raise Forbidden("INTROSPECTION_DISABLED", "The schema is not shown: compose with what "
                             "`gql-auth schema --federation` prints")  # fmt: skip
         return _Service(sdl=info.schema.as_str())
 

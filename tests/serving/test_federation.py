@@ -1,7 +1,7 @@
 """The schema as a subgraph: what it prints, and whom it finds for which caller of a router."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,19 +119,22 @@ class Subgraph:
         return GraphQLClient(self._http)
 
 
+@asynccontextmanager
+async def subgraph(auth: GraphQLAuth) -> AsyncIterator[Subgraph]:
+    """A subgraph with the host's types."""
+    app = FastAPI()
+    app.include_router(auth.router(query=Query))
+    transport, url = httpx.ASGITransport(app), auth.settings.public_url
+    async with auth.running(), httpx.AsyncClient(transport=transport, base_url=url) as http:
+        yield Subgraph(auth, http)
+
+
 @pytest.fixture
 async def host(settings: Settings, clock: SettableClock) -> AsyncIterator[Subgraph]:
-    """A subgraph with the host's types."""
-    async with AsyncExitStack() as stack:
-        auth = GraphQLAuth(replace(settings, federation=True, max_representations=50), clock=clock)
-        await stack.enter_async_context(auth.running())
-        app = FastAPI()
-        app.include_router(auth.router(query=Query))
-        http = await stack.enter_async_context(
-            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
-        )
-
-        yield Subgraph(auth, http)
+    """A subgraph on either database, which takes 50 representations."""
+    chosen = replace(settings, federation=True, max_representations=50)
+    async with subgraph(GraphQLAuth(chosen, clock=clock)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -450,14 +453,15 @@ async def test_service_shows_the_same(host: Subgraph) -> None:
     assert answer == {"sdl": build_schema(query=Query, settings=SUBGRAPH).as_str()}
 
 
-async def test_without_introspection_the_sdl_is_not_shown() -> None:
-    """`_service` would give away what introspection does not."""
-    schema = build_schema(settings=Settings(federation=True, introspection=False))
-    result = await schema.execute(SDL)
-    assert result.data is None
-    assert [error.extensions for error in result.errors or ()] == [
-        {"code": "FORBIDDEN", "reason": "INTROSPECTION_OFF"}
-    ]
+async def test_without_introspection_the_sdl_is_not_shown(sqlite_settings: Settings) -> None:
+    """`_service` would give away what introspection does not, to admins as to anybody."""
+    auth = GraphQLAuth(replace(sqlite_settings, federation=True, introspection=False))
+    async with subgraph(auth) as host:
+        for query in (SDL, "{ _service { __typename } }", f"query A {SDL}"):
+            answer = await host().post(query)
+            assert reason_of(answer) == "INTROSPECTION_DISABLED"
+            assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+            assert answer["data"] is None
 
 
 async def test_off_there_is_nothing_of_it(client: GraphQLClient) -> None:
