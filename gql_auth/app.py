@@ -56,34 +56,49 @@ def build_schema(
     """The features' fields and the host's own in one schema.
 
     Args:
-        settings: bounds of operations and which documents may run; the defaults unless given.
+        settings: bounds of operations, which documents may run, whether it is a subgraph; the
+            defaults unless given.
 
     Raises:
-        ValueError: a field name is claimed twice, or a root type is no Strawberry type.
+        ValueError: a field name is claimed twice, or a root type is no Strawberry type; a type
+            does not fit a subgraph.
         SettingsError: the manifest of trusted documents cannot be read.
     """
+    settings = settings or Settings()
     queries = [each for feature in FEATURES for each in feature.queries]
     mutations = [each for feature in FEATURES for each in feature.mutations]
-    root = merge("Query", [*queries, *([query] if query else [])], _QUERY, config)
-    assert root is not None  # noqa: S101 - the features have queries
-    schema = AuthSchema(
-        query=root,
-        mutation=merge(
+
+    def root(*more: type) -> type:
+        made = merge("Query", [*queries, *more, *([query] if query else [])], _QUERY, config)
+        assert made is not None  # noqa: S101 - the features have queries
+        return made
+
+    options: dict[str, Any] = {
+        "mutation": merge(
             "Mutation", [*mutations, *([mutation] if mutation else [])], _MUTATION, config
         ),
-        subscription=merge(
+        "subscription": merge(
             "Subscription", [subscription] if subscription else [], _SUBSCRIPTION, config
         ),
-        types=types,
-        extensions=[*extensions, JudgedOperations],
-        config=config,
-        exception_handlers=[
+        "types": types,
+        "extensions": [*extensions, JudgedOperations],
+        "config": config,
+        "exception_handlers": [
             RefusalHandler(refusal, told_as)
             for feature in FEATURES
             for refusal, told_as in feature.refusals.items()
         ],
-    )
-    settings = settings or Settings()
+    }
+    if settings.federation:
+        # Loaded only where it is wanted.
+        from gql_auth.serving.federation import FederatedSchema  # noqa: PLC0415
+
+        finders = {kind: find for feature in FEATURES for kind, find in feature.entities.items()}
+        schema: AuthSchema = FederatedSchema(
+            root=root, finders=finders, most=settings.max_representations, **options
+        )
+    else:
+        schema = AuthSchema(query=root(), **options)
     schema.open_documents(
         settings, credentials=settings.credential_fields, manifest=Manifest.load(settings)
     )

@@ -63,7 +63,13 @@ class System:
             max_life=settings.access_token_ttl,
             clock_leeway=settings.clock_leeway,
         )
-        self._access_tokens = AccessTokens(self._rings, clock, rules, settings.access_token_ttl)
+        self._access_tokens = AccessTokens(
+            self._rings,
+            clock,
+            rules,
+            settings.access_token_ttl,
+            names_scopes=settings.federation,
+        )
         self._ended = EndedSessions(clock, settings.access_token_ttl + 2 * settings.clock_leeway)
         self._freshness = Freshness(settings.revocation_staleness, monotonic)
         self._confirmations = Confirmations()

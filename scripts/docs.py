@@ -33,11 +33,12 @@ from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated, Unavailable, ViolationCode
 from gql_auth.kernel.settings import Settings, declared
 from gql_auth.serving import errors, http
+from gql_auth.serving.costs.exceeding import BOUNDS, setting_of
 from gql_auth.serving.permissions import HasRole
 from gql_auth.storage.migrate import migrate
 
 ROOT: Final = Path(__file__).parents[1]
-PAGES: Final = ("docs/configuration.md", "docs/errors.md")
+PAGES: Final = ("docs/configuration.md", "docs/errors.md", "docs/limits.md")
 SLOT: Final = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PASSWORD: Final = "correct horse battery"
 
@@ -83,7 +84,7 @@ def _accepted(name: str, parse: Callable[[str], Any]) -> Iterable[str]:
     if declared()[name].metadata["between"] is not None:
         low, high = declared()[name].metadata["between"]
         spans = isinstance(declared()[name].default, timedelta)
-        ends = (parsing.spell(timedelta(seconds=n)) if spans else f"{n:g}" for n in (low, high))
+        ends = (parsing.spell(timedelta(seconds=n)) if spans else str(n) for n in (low, high))
         yield "From {} to {}.".format(*ends)
     try:
         parse("?")
@@ -165,7 +166,9 @@ OPERATIONS: Final = [
 ]  # fmt: skip
 REQUESTS: Final = [
     Case(when="The body is not JSON in UTF-8", content=b"nonsense", do=MEND),
-    Case(when="A list of operations (batching)", content=b"[]", do="One operation a request."),
+    Case(when="More operations in a list than `MAX_BATCH` allows",
+         content=b'[{"query": "{ __typename }"}, {"query": "{ __typename }"}]',
+         do="One operation a request."),
     Case(when="No `query`", content=b"{}", do=MEND),
     Case(when="A mutation by GET", method="GET", query="mutation { logout { sessionEnded } }",
          do="Use POST."),
@@ -416,6 +419,15 @@ async def violations_table(server: Server) -> str:
     return table("`code` | `field` | Message", rows)
 
 
+def bounds_table() -> str:
+    """Bounds of operations."""
+    rows = []
+    for bound, (name, message) in BOUNDS.items():
+        told = message.format(limit="…", found="…")
+        rows.append([code(name), told, code(setting_of(bound)), code(bound)])
+    return table("`code` | Message | Setting | Metric's `bound`", rows)
+
+
 # Putting it together
 
 
@@ -443,6 +455,7 @@ async def tables() -> dict[str, str]:
                 "members": members_table(),
                 "rejections": rejections_table(),
                 "violations": await violations_table(server),
+                "bounds": bounds_table(),
             }
 
 

@@ -58,6 +58,8 @@ class Feature:
         queries, mutations: classes whose GraphQL fields join the schema's roots.
         chores: what housekeeping makes its chores of.
         refusals: refusal -> the GraphQL type that stands for it in result unions.
+        entities: GraphQL type -> what finds many of it by `id`, for other subgraphs; see
+            `gql_auth.serving.federation`.
     """
 
     name: str
@@ -67,3 +69,4 @@ class Feature:
     mutations: tuple[type, ...] = ()
     chores: tuple[Callable[[Settings], Chore], ...] = ()
     refusals: Mapping[type[Refused], type] = field(default_factory=dict)
+    entities: Mapping[type, Callable[..., Any]] = field(default_factory=dict)

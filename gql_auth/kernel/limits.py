@@ -12,7 +12,7 @@ from gql_auth.kernel.parsing import choice, switch
 DocumentsMode = Literal["off", "on", "strict"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OperationLimits:
     """The bounds of one operation, and which documents may run at all. Part of `Settings`."""
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from gql_auth.kernel import parsing
 from gql_auth.kernel.declaring import PREFIX, SettingsError, fields_of, problem, setting
+from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
@@ -29,8 +30,8 @@ ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 LogFormat = Literal["auto", "json", "console"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(OperationLimits):
+@dataclass(frozen=True, kw_only=True)
+class Settings(OperationLimits, Federating):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:

@@ -13,7 +13,7 @@ from graphql import (
 
 _TOKEN_BYTES: Final = 500  # of memory that a parsed document takes for each of its tokens
 _LARGEST: Final = 10  # a document takes no more than this part of the whole
-_NEWCOMERS: Final = 5  # nor those that were asked for once more than this part
+_NEWCOMERS: Final = 5  # nor newcomers together more than this part
 _AGE: Final = 10  # times as many look-ups as entries, and what was counted counts half
 
 
@@ -23,7 +23,6 @@ class Known:
 
     document: DocumentNode
     size: int  # bytes of memory, about
-    uses: int = 1
     # Costs of its operations that depend on no variable, by name.
     costs: dict[str | None, int] = field(default_factory=dict)
     operations: tuple[OperationDefinitionNode, ...] = ()
@@ -53,10 +52,11 @@ class Known:
 class DocumentCache:
     """Valid documents by their text, bounded in entries and in bytes of memory.
 
-    A stranger can neither fill the memory nor evict what others use. A document that comes for
-    the first time is a newcomer; newcomers evict each other. One that is asked for again moves in
-    with the residents, and if there is no room, takes the place of the resident that was longest
-    unused, provided it was asked for more often than that one. Counts are halved now and then.
+    A stranger can neither fill the memory nor evict what others use: a document that is new stays
+    with the newcomers for a while, and afterwards takes the place of the resident that was longest
+    unused only if it was asked for more often. How often, is remembered of documents that are not
+    kept, too (of their hashes, a bounded number), and counts half after a while. (This is W-TinyLFU
+    with exact counts: Einziger, Friedman, Manes, "TinyLFU", 2015.)
 
     Args:
         entries: documents at most.
@@ -64,11 +64,12 @@ class DocumentCache:
     """
 
     def __init__(self, entries: int = 1_000, size: int = 32_000_000) -> None:
+        self._entries = entries
         self._largest = size // _LARGEST
         self._newcomers = _Part(max(entries // _NEWCOMERS, 1), size // _NEWCOMERS)
         self._residents = _Part(max(entries - entries // _NEWCOMERS, 1), size - size // _NEWCOMERS)
+        self._uses: dict[int, int] = {}
         self._until_old = _AGE * entries
-        self._entries = entries
         self._names: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -81,26 +82,39 @@ class DocumentCache:
 
     def get(self, text: str) -> Known | None:
         """The document of that very text, if it was seen and found valid."""
-        self._grow_old()
-        known = self._residents.held.get(text)
-        if known is not None:
-            known.uses += 1
-            self._residents.held.move_to_end(text)
-            return known
-        known = self._newcomers.held.get(text)
-        if known is not None:
-            known.uses += 1
-            self._newcomers.held.move_to_end(text)
-            self._settle(text, known)
-        return known
+        self._count(text)
+        for part in (self._residents, self._newcomers):
+            known = part.held.get(text)
+            if known is not None:
+                part.held.move_to_end(text)
+                return known
+        return None
 
     def put(self, text: str, known: Known) -> None:
         """Keep a valid document."""
-        if known.size > self._largest or text in self._residents.held:
+        if known.size > self._largest or self.holds(text):
             return
         self._newcomers.take(text, known)
         while self._newcomers.is_over:
-            self._newcomers.drop_oldest()
+            self._settle(*self._newcomers.drop_oldest())
+
+    def _settle(self, text: str, known: Known) -> None:
+        """Move in with the residents, if there is room or the document deserves it."""
+        residents, uses = self._residents, self._uses
+        while residents.has_no_room_for(known):
+            oldest = next(iter(residents.held))
+            if uses.get(hash(oldest), 0) >= uses.get(hash(text), 0):
+                return
+            residents.drop_oldest()
+        residents.take(text, known)
+
+    def _count(self, text: str) -> None:
+        key = hash(text)
+        self._uses[key] = self._uses.get(key, 0) + 1
+        self._until_old -= 1
+        if self._until_old <= 0:
+            self._until_old = _AGE * self._entries
+            self._uses = {key: count // 2 for key, count in self._uses.items() if count > 1}
 
     def holds(self, text: str) -> bool:
         """Whether the document is kept; asking is no use of it."""
@@ -123,26 +137,6 @@ class DocumentCache:
             return None
         return text
 
-    def _settle(self, text: str, known: Known) -> None:
-        """Move a newcomer in with the residents, if it deserves their place."""
-        residents = self._residents
-        while residents.has_no_room_for(known):
-            oldest = residents.held[next(iter(residents.held))]
-            if oldest.uses >= known.uses:
-                return
-            residents.drop_oldest()
-        self._newcomers.drop(text)
-        residents.take(text, known)
-
-    def _grow_old(self) -> None:
-        self._until_old -= 1
-        if self._until_old > 0:
-            return
-        self._until_old = _AGE * self._entries
-        for part in (self._newcomers, self._residents):
-            for known in part.held.values():
-                known.uses = max(known.uses // 2, 1)
-
 
 class _Part:
     """One of the two, in the order of the last use."""
@@ -162,17 +156,13 @@ class _Part:
         return full and bool(self.held)
 
     def take(self, text: str, known: Known) -> None:
-        if text in self.held:
-            self.drop(text)
         self.held[text] = known
         self.size += known.size
 
-    def drop(self, text: str) -> None:
-        self.size -= self.held.pop(text).size
-
-    def drop_oldest(self) -> None:
-        _, known = self.held.popitem(last=False)
+    def drop_oldest(self) -> tuple[str, Known]:
+        text, known = self.held.popitem(last=False)
         self.size -= known.size
+        return text, known
 
 
 def _tokens(document: DocumentNode) -> int:

@@ -1,12 +1,13 @@
 """The schema: features' fields and the host's own, permissions printed, errors translated."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, specified_rules
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.permission import PermissionExtension
 from strawberry.schema.config import StrawberryConfig
@@ -24,6 +25,8 @@ from gql_auth.serving.judging import Judge
 from gql_auth.serving.permissions import Guard
 from gql_auth.serving.persisted import Manifest, Persisted
 
+_log = logging.getLogger("gql_auth.documents")
+
 
 class AuthSchema(strawberry.Schema):
     """Strawberry's schema with our rules: what guards a field is printed on it, and errors leave
@@ -33,9 +36,10 @@ class AuthSchema(strawberry.Schema):
         """The fields of a type, each with the directives of its guards."""
         fields = super().get_fields(type_definition)
         for field in fields:
-            for extension in field.extensions:
-                if isinstance(extension, PermissionExtension):
-                    _print_guards(field, extension)
+            for guard in guards_of(field):
+                directive = guard.schema_directive
+                if directive is not None and directive not in field.directives:
+                    field.directives.append(directive)
         return fields
 
     def open_documents(
@@ -52,6 +56,21 @@ class AuthSchema(strawberry.Schema):
             automatic=limits.persisted_queries,
         )
         self.timeout = limits.operation_timeout.total_seconds()
+        if manifest is not None:
+            self._look_over(manifest)
+
+    def _look_over(self, manifest: Manifest) -> None:
+        """Tell of documents that are trusted and cannot run: a front end is about to fail."""
+        for document_id, text in manifest.documents.items():
+            try:
+                found = self.judge.validate(text, self.judge.parse(text), specified_rules)
+            except GraphQLError as error:
+                found = [error]
+            if isinstance(found, list):
+                _log.warning(
+                    "a trusted document does not fit the schema",
+                    extra={"document": document_id[:200], "why": found[0].message[:500]},
+                )
 
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
@@ -91,14 +110,15 @@ class AuthSchema(strawberry.Schema):
                     context.system.part(Telemetry).exceeded(error.bound)
 
 
-def _print_guards(field: StrawberryField, extension: PermissionExtension) -> None:
-    for permission in extension.permissions:
-        guard = permission() if isinstance(permission, type) else permission
-        if not isinstance(guard, Guard):
-            continue
-        directive = guard.schema_directive
-        if directive is not None and directive not in field.directives:
-            field.directives.append(directive)
+def guards_of(field: StrawberryField) -> list[Guard]:
+    """What guards a field, in either form."""
+    given = [
+        permission() if isinstance(permission, type) else permission
+        for extension in field.extensions
+        if isinstance(extension, PermissionExtension)
+        for permission in extension.permissions
+    ]
+    return [each for each in given if isinstance(each, Guard)]
 
 
 def merge(

@@ -78,18 +78,18 @@ async def test_a_cookie_of_almost_the_name(lead: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 async def test_a_document_of_many_lines(end: str, client: GraphQLClient, auth: GraphQLAuth) -> None:
-    """A hundred wrong fields at the end of a long document would take half a minute of the
+    """Wrong fields at the end of a long document would take half a minute of the
     server, as each error's line is counted from the start: so many lines are not read."""
-    fields = "{" + " ".join(f"x{number}" for number in range(100)) + "}"
+    fields = "{" + " ".join(f"x{number}" for number in range(20)) + "}"
     answer = await client.post(end * (MAX_LINES - 1) + fields)
     assert answer["errors"][7]["locations"] == [{"line": MAX_LINES, "column": 23}]
     answer = await client.post(end * MAX_LINES + fields)
-    assert client.last.status_code == 400
     assert answer["errors"][0]["message"] == "The document has more than 4000 lines"
+    assert reason_of(answer) == "TOO_MANY_LINES"
     async with opened(auth) as wire:
         payload = {"query": end * MAX_LINES + fields}
         await wire.say({"id": "1", "type": "subscribe", "payload": payload})
-        assert await wire.hear() == 4400
+        assert reason_of({"errors": (await wire.hear())["payload"]}) == "TOO_MANY_LINES"
 
 
 def test_many_tokens_in_little_text_do_not_fill_the_memory() -> None:
@@ -99,9 +99,9 @@ def test_many_tokens_in_little_text_do_not_fill_the_memory() -> None:
     for text in texts:
         cache.put(text, Known.of(text, parse(text)))
     kept = [text for text in texts if cache.holds(text)]
-    assert 2 <= len(kept) <= 4  # newcomers have a fifth of the memory
-    assert kept == texts[-len(kept) :]
-    assert cache.size <= 32_000_000 // 5
+    assert 4 <= len(kept) <= 16
+    assert texts[-1] in kept
+    assert cache.size <= 32_000_000
 
 
 async def test_a_socket_that_names_no_operation(

@@ -171,21 +171,20 @@ def _depths_of_literal(value: ValueNode) -> Iterator[int]:
     waiting: list[tuple[Any, int]] = [(value, 0)]
     while waiting:
         node, depth = waiting.pop()
-        yield depth
         if isinstance(node, ListValueNode):
             waiting += [(each, depth + 1) for each in node.values]
         elif isinstance(node, ObjectValueNode):
             waiting += [(each.value, depth + 1) for each in node.fields]
+        yield depth + isinstance(node, ListValueNode | ObjectValueNode)
 
 
 def depth_of(value: object) -> int:
-    """How deep lists and objects nest in a decoded JSON value."""
+    """How many lists and objects of a decoded JSON value lie in each other; none is 0."""
     waiting, deepest = [(value, 0)], 0
     while waiting:
         each, depth = waiting.pop()
-        deepest = max(deepest, depth)
-        if isinstance(each, dict):
-            waiting += [(inner, depth + 1) for inner in each.values()]
-        elif isinstance(each, list):
-            waiting += [(inner, depth + 1) for inner in each]
+        if isinstance(each, dict | list):
+            deepest = max(deepest, depth + 1)
+            inside = each.values() if isinstance(each, dict) else each
+            waiting += [(inner, depth + 1) for inner in inside]
     return deepest
