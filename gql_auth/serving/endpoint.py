@@ -23,11 +23,12 @@ from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Unavailable
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
-from gql_auth.serving import explorer, http, observed
+from gql_auth.serving import http, observed
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
 from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.errors import NO_OPERATION, internal_error
+from gql_auth.serving.explorer import Explorer
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
 
@@ -61,6 +62,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         make_context: ContextFactory,
         system: Callable[[], Doorkeeper],
         limits: OperationLimits,
+        explorer: Explorer,
         telemetry: Callable[[], Telemetry] = Telemetry,
     ) -> None:
         no_ide: GraphQL_IDE | None = None
@@ -71,6 +73,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             connection_init_wait_timeout=INIT_TIMEOUT,
         )
         self._documents = schema.persisted
+        self._explorer = explorer
         self._limits = limits
         self._make_context = make_context
         self._system = system
@@ -163,9 +166,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         accept = ", ".join(request.headers.getlist("accept")) or None
         if request.method == "GET" and http.wants_page(accept):
             seen.counts = False
-            page, policy = explorer.render()
-            headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
-            return Response(page, media_type=http.HTML, headers=headers)
+            return self._explorer.page(request)
         media_type = http.prefers(accept)
         asked = await http.read_request(request, max_batch=self._limits.max_batch)
         context = self._make_context(request)
