@@ -162,6 +162,7 @@ async def test_the_policy_lets_nothing_foreign_in(
         "base-uri": ["'none'"],
         "form-action": ["'none'"],
         "frame-ancestors": ["'none'"],
+        "require-trusted-types-for": ["'script'"],
     }
     assert not re.findall(r"<script(?![^>]*\bsrc=)", page.text)
     assert not re.findall(r"<[^>]+\son\w+=", page.text)

@@ -13,6 +13,7 @@ export default defineConfig({
         find: /^monaco-editor\/esm\/vs\/editor\/edcore\.main\.js$/,
         replacement: at("src/monaco.ts"),
       },
+      { find: /^\.\/(components\/)?tabs\/index\.js$/, replacement: at("src/tabs.tsx") },
     ],
   },
   worker: { format: "es" },

@@ -27,12 +27,12 @@ const asJson = (value: object) => JSON.stringify(value, null, 2);
 
 export const EXAMPLES = [
   {
-    query: `# Run this with Ctrl+Enter (on a Mac: Cmd+Enter).
+    query: `# Run this: Ctrl+Enter, or Cmd+Enter.
 #
-# It needs a signed-in user: without one it is refused, and
-# the answer says why. Sign up in the account pane on the
-# left, then run it again: the access token is sent for you,
-# and renewed when it has expired.
+# Signed out, you are told why not. Sign
+# up in the account pane and run it again:
+# the access token is sent for you, and
+# renewed when it has expired.
 
 query Me {
   me {
@@ -94,8 +94,8 @@ query Sessions {
 `,
   },
   {
-    query: `# The refresh token is in a cookie that no script can read;
-# the browser sends it along.
+    query: `# The refresh token is in a cookie that no
+# script can read; the browser sends it.
 
 mutation RefreshToken {
   refreshToken {

@@ -1,7 +1,7 @@
-import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
 import { GraphiQL } from "graphiql";
 import { ACCOUNT } from "./account/pane";
 import { auth, journal } from "./auth";
+import { Editors } from "./editors";
 import { EXAMPLES } from "./examples";
 import { createFetcher, INTROSPECTION } from "./fetcher";
 import { ForgetAnswers } from "./forgetting";
@@ -9,7 +9,7 @@ import { createStorage } from "./storage";
 
 const fetcher = createFetcher(auth, journal.fetch);
 const storage = createStorage(localStorage);
-const PLUGINS = [ACCOUNT, HISTORY_PLUGIN];
+const PLUGINS = [ACCOUNT];
 // On a small screen the pane would hide the editors.
 const opened = matchMedia("(width >= 48rem)").matches ? ACCOUNT : undefined;
 
@@ -28,6 +28,7 @@ export function Explorer() {
       <GraphiQL.Logo>
         <h1 className="explorer-title">GraphQL explorer</h1>
       </GraphiQL.Logo>
+      <Editors />
       <ForgetAnswers />
     </GraphiQL>
   );

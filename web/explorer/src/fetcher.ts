@@ -2,7 +2,13 @@ import type { Auth } from "@gql-auth/client";
 import { authFetch } from "@gql-auth/client/fetch";
 import { authSocket } from "@gql-auth/client/graphql-ws";
 import type { Fetcher, FetcherParams } from "@graphiql/toolkit";
-import { getOperationAST, Kind, OperationTypeNode, type ExecutionResult } from "graphql";
+import {
+  Kind,
+  OperationTypeNode,
+  parse,
+  type ExecutionResult,
+  type OperationDefinitionNode,
+} from "graphql";
 import type { Client } from "graphql-ws";
 import { readSchema } from "./schema";
 
@@ -59,10 +65,10 @@ export function createFetcher(auth: Auth, send: typeof fetch): Fetcher {
       const schema = await readSchema(`${auth.url.replace(/\/$/, "")}/explorer/schema.graphql`);
       return { data: { ...schema } };
     }
-    const operation =
-      options?.documentAST && getOperationAST(options.documentAST, params.operationName);
-    if (operation?.operation === OperationTypeNode.SUBSCRIPTION) return subscribe(params);
-    const answer = await post(params, options?.headers ?? {});
+    const operation = chosen(params);
+    const asked = operation ? { ...params, operationName: operation.name?.value ?? null } : params;
+    if (operation?.operation === OperationTypeNode.SUBSCRIPTION) return subscribe(asked);
+    const answer = await post(asked, options?.headers ?? {});
     const changes = operation?.selectionSet.selections.some(
       (field) => field.kind === Kind.FIELD && CHANGE_SESSION.has(field.name.value),
     );
@@ -70,4 +76,20 @@ export function createFetcher(auth: Auth, send: typeof fetch): Fetcher {
     if (changes) void auth.refresh();
     return answer;
   };
+}
+
+/**
+ * The operation to run. GraphiQL names it late after typing: for a moment it is the one that was
+ * there before.
+ */
+function chosen({ query, operationName }: FetcherParams): OperationDefinitionNode | undefined {
+  try {
+    const operations = parse(query, { noLocation: true }).definitions.filter(
+      (each) => each.kind === Kind.OPERATION_DEFINITION,
+    );
+    const named = operations.find(({ name }) => name?.value === operationName);
+    return named ?? (operations.length === 1 ? operations[0] : undefined);
+  } catch {
+    return undefined; // the server says what is wrong
+  }
 }

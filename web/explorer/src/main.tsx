@@ -1,8 +1,8 @@
+import "./trusted";
 import "./workers";
 import "graphiql/graphiql.css";
 import "@graphiql/react/style.css";
 import "@graphiql/plugin-doc-explorer/style.css";
-import "@graphiql/plugin-history/style.css";
 import "./style.css";
 import { createRoot } from "react-dom/client";
 import { Explorer } from "./explorer";

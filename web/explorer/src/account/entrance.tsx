@@ -54,8 +54,8 @@ function Form({ way }: { way: Way }) {
 
   // The first field that is wrong, or the first of all.
   useEffect(() => {
-    const wrong = form.current?.querySelector<HTMLInputElement>("[aria-invalid], input");
-    if (problem) wrong?.focus();
+    const find = (what: string) => form.current?.querySelector<HTMLInputElement>(what);
+    if (problem) (find("[aria-invalid]") ?? find("input"))?.focus();
   }, [problem]);
 
   async function submit(event: SubmitEvent<HTMLFormElement>) {

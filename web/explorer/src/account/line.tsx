@@ -6,7 +6,7 @@ export function Line() {
   const entries = useSyncExternalStore(journal.subscribe, journal.getSnapshot);
   return (
     <section aria-labelledby="account-line">
-      <h3 id="account-line">On the line</h3>
+      <h3 id="account-line">Latest requests</h3>
       <ol className="account-line">
         {entries.map(({ id, operation, outcome, refused }) => (
           <li key={id} className={refused ? "account-problem" : ""}>
