@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from gql_auth.kernel import parsing
+from gql_auth.kernel.connections import ConnectionLimits
 from gql_auth.kernel.declaring import PREFIX, SettingsError, fields_of, problem, setting
 from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
@@ -31,7 +32,7 @@ LogFormat = Literal["auto", "json", "console"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OperationLimits, Federating):
+class Settings(OperationLimits, ConnectionLimits, Federating):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:

@@ -171,9 +171,14 @@ class Telemetry:
             heard: by notification; otherwise the poll found it.
         """
 
+    def limited(self, limit: str) -> None:
+        """A limit on sockets and streams was met: `address`, `account`, `operations`, `init`, or
+        `slow`."""
+
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Where a level can be read at any time, from any thread: `hash_queue`, `hash_running`,
-        `pool_held`, `pool_size`, `pool_waiting`, `ended_sessions`, `staleness_seconds`."""
+        `pool_held`, `pool_size`, `pool_waiting`, `open_sockets`, `open_streams`,
+        `ended_sessions`, `staleness_seconds`."""
 
 
 class Several(Telemetry):
@@ -240,6 +245,10 @@ class Several(Telemetry):
     def learned(self, *, lag: float, heard: bool) -> None:
         for each in self._members:
             each.learned(lag=lag, heard=heard)
+
+    def limited(self, limit: str) -> None:
+        for each in self._members:
+            each.limited(limit)
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         for each in self._members:

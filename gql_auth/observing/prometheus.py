@@ -26,6 +26,7 @@ _BOUNDS: Final = ("document_size", "tokens", "lines", "depth", "aliases", "root_
                   "directives", "complexity", "introspection", "introspections",
                   "variables_size", "input_depth", "batch", "time")  # fmt: skip
 _KINDS: Final = ("query", "mutation", "none")
+_LIMITS: Final = ("address", "account", "operations", "init", "slow")
 _WAYS: Final = ("notification", "poll")
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LAGS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -37,6 +38,8 @@ _LEVELS: Final[dict[str, tuple[str, Literal["livesum", "livemax"]]]] = {
     "pool_held": ("Database connections that requests hold.", "livesum"),
     "pool_size": ("Database connections that requests may hold.", "livesum"),
     "pool_waiting": ("Requests that wait for a database connection.", "livesum"),
+    "open_sockets": ("WebSockets that are open.", "livesum"),
+    "open_streams": ("Event streams that are open.", "livesum"),
     "ended_sessions": ("Sessions whose access tokens are refused from memory.", "livemax"),
     "staleness_seconds": (
         "Seconds since all was known that the database holds of ended sessions.",
@@ -82,6 +85,9 @@ class Prometheus(Telemetry):
             "way",
             _LAGS,
             _WAYS,
+        )
+        self._limited = self._counter(
+            "limited", "Limits on sockets and streams that were met.", "limit", known=_LIMITS
         )
         self._levels = {
             name: Gauge(
@@ -179,6 +185,10 @@ class Prometheus(Telemetry):
     def learned(self, *, lag: float, heard: bool) -> None:
         """Note how long a revocation was on its way."""
         self._lag.labels(_WAYS[0] if heard else _WAYS[1]).observe(lag)
+
+    def limited(self, limit: str) -> None:
+        """Count what a limit stopped."""
+        self._limited.labels(limit).inc()
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Show a level; one that nobody knows of is left out."""

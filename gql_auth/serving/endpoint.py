@@ -4,14 +4,13 @@ WebSocket. An ASGI application; a route of a host's router points at it."""
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
-from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
+from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http.ides import GraphQL_IDE
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -20,40 +19,33 @@ from strawberry.types.graphql import OperationType
 
 from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.entropy import random_name
-from gql_auth.kernel.errors import Forbidden, Unavailable
+from gql_auth.kernel.errors import Forbidden, Refused, Unavailable
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
-from gql_auth.serving import explorer, http, observed
+from gql_auth.serving import explorer, http, observed, streams
+from gql_auth.serving.connections import Kind, TooManyConnections
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
 from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.errors import NO_OPERATION, internal_error
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
+from gql_auth.serving.sockets import CONNECTION, TRY_AGAIN_LATER, SocketAdapter, SocketHandler
 
 _log = logging.getLogger("gql_auth.requests")
 
-INIT_TIMEOUT: Final = timedelta(seconds=10)
-_REASON_BYTES: Final = 123
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
+_STREAMED: Final = frozenset({OperationType.SUBSCRIPTION})
 
 ContextFactory = Callable[[HTTPConnection], RequestContext]
-
-
-class _Socket(ASGIWebSocketAdapter):
-    """Strawberry puts what a client sent into the reason it closes with; a close frame has room
-    for 123 bytes (RFC 6455, section 5.5) and fails on more."""
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close with as much of the reason as fits."""
-        await super().close(code, reason.encode()[:_REASON_BYTES].decode(errors="ignore"))
 
 
 class GraphQLEndpoint(GraphQL[RequestContext, None]):
     """GraphQL over HTTP by our own hand; Strawberry's WebSocket protocol beneath."""
 
-    websocket_adapter_class = _Socket
+    websocket_adapter_class = SocketAdapter
+    graphql_transport_ws_handler_class = SocketHandler
 
     def __init__(
         self,
@@ -68,7 +60,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             schema,
             graphql_ide=no_ide,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-            connection_init_wait_timeout=INIT_TIMEOUT,
+            max_subscriptions_per_connection=None,  # the handler's own bound has a code
         )
         self._documents = schema.persisted
         self._limits = limits
@@ -83,16 +75,24 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             return
         socket = WebSocket(scope, receive, send)
         try:
-            require_own_site(socket, self._system().cookie_rules)
+            await self._serve_socket(socket)
         except Forbidden:
             await socket.close(1008)
-            return
         except Unavailable:
-            await socket.close(1013)  # "try again later"
-            return
+            await socket.close(TRY_AGAIN_LATER)
+        except TooManyConnections as refused:
+            await _deny(socket, refused)
+
+    async def _serve_socket(self, socket: WebSocket) -> None:
+        connections = self._system().connections
+        require_own_site(socket, self._system().cookie_rules)
+        address = self._make_context(socket).client.ip_address
         # A socket lives for hours: its lines in the log belong together, but it is no span.
         parent = parent_of(socket.headers.getlist("traceparent"))
-        with Trace(parent.trace_id if parent else None):
+        with (
+            connections.opened(Kind.SOCKET, address) as socket.scope[CONNECTION],
+            Trace(parent.trace_id if parent else None),
+        ):
             await self.run(socket)
 
     async def get_context(
@@ -148,8 +148,11 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         except Exceeded as refused:
             self._telemetry().exceeded(refused.bound)
             body, status, headers = {"errors": [refused.formatted]}, 400, {}
+        except TooManyConnections as refused:
+            note["refused"] = str(refused)
+            body, status, headers = _body_of(refused), 429, {}
         except Unavailable as refused:
-            body = {"errors": [{"message": str(refused), "extensions": refused.extensions}]}
+            body = _body_of(refused)
             status, headers = 503, {"Retry-After": str(refused.retry_after)}
         except Exception as defect:  # noqa: BLE001 - the last-resort handler: masked and logged
             body = {"errors": [internal_error(defect, request_id=note["request_id"])]}
@@ -166,6 +169,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             page, policy = explorer.render()
             headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
             return Response(page, media_type=http.HTML, headers=headers)
+        if form := streams.form_for(accept):
+            return await self._stream(form, request, note, seen)
         media_type = http.prefers(accept)
         asked = await http.read_request(request, max_batch=self._limits.max_batch)
         context = self._make_context(request)
@@ -188,6 +193,31 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         response = Response(content, status, media_type=f"{media_type}; charset=utf-8")
         self._add_headers(response, failures, context)
         self._say_how_long(response, asked, context, failures)
+        return response
+
+    async def _stream(
+        self, form: streams.Form, request: Request, note: dict[str, Any], seen: observed.Seen
+    ) -> Response:
+        """An answer that stays open. Whatever becomes of the operation is told within it: that is
+        how graphql-sse wants it, as a browser's EventSource reads nothing else."""
+        seen.counts = False  # as a socket's operations
+        (asked,) = (await http.read_request(request)).operations
+        context = self._make_context(request)
+        context.system.connections.require_room(context.client.ip_address)
+        _describe(note, asked, [], context)
+
+        async def run() -> Any:
+            return await self.schema.stream(
+                self._documents.resolve(asked.query, asked.document_id, asked.extensions),
+                variable_values=asked.variables,
+                context_value=context,
+                operation_name=asked.operation_name,
+                allowed_operation_types=_STREAMED | (_READS if request.method == "GET" else _ALL),
+                operation_extensions=asked.extensions,
+            )
+
+        response = streams.Stream(form, context, run, note["request_id"])
+        response.headers["Vary"] = "Accept, Origin"
         return response
 
     def _say_how_long(
@@ -279,6 +309,19 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             answer["data"] = result.data
             self._documents.remember(text or "", asked.extensions)
         return answer
+
+
+def _body_of(refused: Refused) -> dict[str, Any]:
+    return {"errors": [{"message": str(refused), "extensions": refused.extensions}]}
+
+
+async def _deny(socket: WebSocket, refused: TooManyConnections) -> None:
+    """Refuse a handshake, with the reason where the server can pass it on."""
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        answer = Response(http.encode(_body_of(refused)), 429, media_type=http.JSON)
+        await socket.send_denial_response(answer)
+    else:
+        await socket.close(TRY_AGAIN_LATER)
 
 
 def _describe(

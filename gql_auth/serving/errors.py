@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Refused, Unavailable
@@ -46,6 +46,9 @@ def _translate(error: GraphQLError, request_code: str, written: str | None) -> N
         error.extensions = dict(cause.extensions)
     elif isinstance(cause, CannotGetOperationTypeError):  # over HTTP, the endpoint tells it
         error.message = NO_OPERATION
+        error.extensions = {"code": BAD_INPUT}
+    elif isinstance(cause, InvalidOperationTypeError):  # over HTTP likewise; in a stream here
+        error.message = "GET runs queries and subscriptions only; use POST"
         error.extensions = {"code": BAD_INPUT}
     elif (cause is None or isinstance(cause, GraphQLError)) and "code" in (error.extensions or {}):
         return

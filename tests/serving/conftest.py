@@ -13,6 +13,7 @@ from gql_auth.app import create_app
 from gql_auth.kernel.settings import Settings
 from gql_auth.storage.migrate import migrate
 from tests import live
+from tests.serving.hosts import Stage
 from tests.support import SECRET
 
 
@@ -64,3 +65,9 @@ def url(request: pytest.FixtureRequest) -> str:
     """Once of each."""
     found: str = request.getfixturevalue(f"{request.param}_url")
     return found
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Stage:
+    """Starts host applications that have subscriptions."""
+    return Stage(tmp_path)
