@@ -1,6 +1,7 @@
 """From a document's text to one that may be run: bounded, parsed, measured, validated, costed."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -142,8 +143,11 @@ class Judge:
 
     def _check_variables(self, variables: Mapping[str, Any]) -> None:
         limits = self._limits
+        # By size first: what is walked is small then. So deep that it cannot be written, it is
+        # too deep in any case.
+        with suppress(TypeError):
+            if len(orjson.dumps(variables, default=str)) > limits.max_variables_size:
+                raise Exceeded("variables_size", limit=limits.max_variables_size)
         deepest = depth_of(variables) - 1
         if deepest > limits.max_input_depth:
             raise Exceeded("input_depth", limit=limits.max_input_depth, found=deepest)
-        if len(orjson.dumps(variables, default=str)) > limits.max_variables_size:
-            raise Exceeded("variables_size", limit=limits.max_variables_size)
