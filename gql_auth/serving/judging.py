@@ -62,11 +62,11 @@ class Judge:
         self._limits = limits
         self._credentials = credentials
         self._complexity = Complexity(schema)
-        self._cache = cache
+        self.cache = cache
 
     def find(self, text: str) -> Known | None:
         """What is known of a document that was found valid before."""
-        return self._cache.get(text)
+        return self.cache.get(text)
 
     def parse(self, text: str) -> DocumentNode:
         """A document within its bounds, not yet validated.
@@ -106,7 +106,7 @@ class Judge:
         if found:
             return found
         known = Known.of(text, document)
-        self._cache.put(text, known)
+        self.cache.put(text, known)
         return known
 
     def check_operation(
