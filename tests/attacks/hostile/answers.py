@@ -202,7 +202,7 @@ DOCUMENT_ANSWERS: Final[dict[str, Told]] = {
     ),
     "five hundred operations": (
         400,
-        "GRAPHQL_VALIDATION_FAILED",
+        "BAD_USER_INPUT",
         "The document holds several operations: say which by `operationName`",
     ),
     "operations of one name": (
@@ -770,7 +770,7 @@ REQUEST_ANSWERS: Final[dict[str, Told]] = {
     ),
     "which of two": (
         400,
-        "GRAPHQL_VALIDATION_FAILED",
+        "BAD_USER_INPUT",
         "The document holds several operations: say which by `operationName`",
     ),
     "query twice": (200, "", '{"data":{"__typename":"Query"}}'),
