@@ -22,7 +22,7 @@ from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Refused, Unavailable
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
-from gql_auth.serving import explorer, http, observed, streams
+from gql_auth.serving import explorer, http, negotiation, observed, streams
 from gql_auth.serving.connections import Kind, TooManyConnections
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
@@ -158,20 +158,22 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             body = {"errors": [internal_error(defect, request_id=note["request_id"])]}
             status, headers = 500, {}
         seen.judge(body["errors"])
-        return Response(http.encode(body), status, headers, http.JSON)
+        media_type = negotiation.type_of_problem(_accept(request))
+        headers = {"Vary": "Accept, Origin", **headers}
+        return Response(http.encode(body), status, headers, f"{media_type}; charset=utf-8")
 
     async def _serve(self, request: Request, note: dict[str, Any], seen: observed.Seen) -> Response:
         if request.method not in {"GET", "POST"}:
             raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
-        accept = ", ".join(request.headers.getlist("accept")) or None
-        if request.method == "GET" and http.wants_page(accept):
+        accept = _accept(request)
+        if request.method == "GET" and negotiation.wants_page(accept):
             seen.counts = False
             page, policy = explorer.render()
             headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
             return Response(page, media_type=http.HTML, headers=headers)
         if form := streams.form_for(accept):
             return await self._stream(form, request, note, seen)
-        media_type = http.prefers(accept)
+        media_type = negotiation.prefers(accept)
         asked = await http.read_request(request, max_batch=self._limits.max_batch)
         context = self._make_context(request)
         answers = [
@@ -187,8 +189,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         else:
             (answer,) = answers
             status = http.status_of(answer, media_type)
-            if status in {401, 403}:
-                answer.pop("data", None)
+            if status not in {200, http.PARTIAL}:
+                answer.pop("data", None)  # beside data only 2xx is allowed
             content = http.encode(answer)
         response = Response(content, status, media_type=f"{media_type}; charset=utf-8")
         self._add_headers(response, failures, context)
@@ -322,6 +324,10 @@ async def _deny(socket: WebSocket, refused: TooManyConnections) -> None:
         await socket.send_denial_response(answer)
     else:
         await socket.close(TRY_AGAIN_LATER)
+
+
+def _accept(request: Request) -> str | None:
+    return ", ".join(request.headers.getlist("accept")) or None
 
 
 def _describe(

@@ -22,7 +22,7 @@ from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.costs.measuring import Measure, depth_of
 from gql_auth.serving.credentials import credential_fields, too_many
 from gql_auth.serving.documents import DocumentCache, Known
-from gql_auth.serving.errors import VALIDATION_FAILED
+from gql_auth.serving.errors import BAD_INPUT, VALIDATION_FAILED
 
 # graphql-core counts the lines from the start for each error that it tells: half a million empty
 # ones would take it half a minute.
@@ -123,7 +123,7 @@ class Judge:
         operation = known.operation(name)
         if operation is None:
             problem = "The document holds several operations: say which by `operationName`"
-            raise GraphQLError(problem)
+            raise GraphQLError(problem, extensions={"code": BAD_INPUT})
         if variables:
             self._check_variables(variables)
         key = operation.name.value if operation.name else None
