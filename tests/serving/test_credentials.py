@@ -15,8 +15,8 @@ from gql_auth.features.throttle.tables import ThrottleRow
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.credentials import _credential_fields
 from tests.attacks.browser import ask, serving
-from tests.lines import opened
 from tests.database import look
+from tests.lines import opened
 from tests.support import GraphQLClient, SettableClock, reason_of
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
