@@ -41,7 +41,10 @@ _MUTATION = (
     "What can be done. Expected refusals are members of the result union and implement "
     "`AuthError`; they never appear in `errors`."
 )
-_SUBSCRIPTION = "What can be listened to, over the graphql-transport-ws protocol."
+_SUBSCRIPTION = (
+    "What can be listened to, over a WebSocket (graphql-transport-ws) or a response that stays "
+    "open (server-sent events, multipart). Either ends with the access token it is used with."
+)
 
 
 def build_schema(
@@ -68,6 +71,7 @@ def build_schema(
     settings = settings or Settings()
     queries = [each for feature in FEATURES for each in feature.queries]
     mutations = [each for feature in FEATURES for each in feature.mutations]
+    subscriptions = [each for feature in FEATURES for each in feature.subscriptions]
 
     def root(*more: type) -> type:
         made = merge("Query", [*queries, *more, *([query] if query else [])], _QUERY, config)
@@ -79,9 +83,12 @@ def build_schema(
             "Mutation", [*mutations, *([mutation] if mutation else [])], _MUTATION, config
         ),
         "subscription": merge(
-            "Subscription", [subscription] if subscription else [], _SUBSCRIPTION, config
+            "Subscription",
+            [*subscriptions, *([subscription] if subscription else [])],
+            _SUBSCRIPTION,
+            config,
         ),
-        "types": types,
+        "types": [*(each for feature in FEATURES for each in feature.types), *types],
         "extensions": [*extensions, JudgedOperations],
         "config": config,
         "exception_handlers": [
@@ -168,10 +175,21 @@ class GraphQLAuth:
             self._page = Page(figures.render)
         return self._page
 
+    @property
+    def telemetry(self) -> Telemetry:
+        """What hears of everything that happens: the host's own, and what counts and traces."""
+        return self._telemetry
+
     def drain(self) -> None:
         """Be no longer ready, and go on serving: a shutdown begins, and load balancers shall
         look elsewhere first."""
         self._draining = True
+
+    def hang_up(self) -> None:
+        """End the responses that stay open, from any thread or a signal's handler: a server that
+        ends would wait for them. Sockets it closes by itself."""
+        if self._system is not None:
+            self._system.connections.hang_up()
 
     @property
     def system(self) -> System:
@@ -273,7 +291,7 @@ class GraphQLAuth:
             config=config,
             settings=self.settings,
         )
-        explorer = Explorer(schema)
+        explorer = Explorer(schema, self.settings)
         endpoint = self._endpoint(schema, context_class, explorer)
         router = APIRouter()
         _add_route(router, path, endpoint)

@@ -320,6 +320,8 @@ SPEAKING: Final = {
     "TooManyAttempts": "Too many attempts, try again in 90 seconds",
     "RefreshTokenRejected": "(by its `reason`)",
 }
+# Refusals that only sockets and streams tell: docs/subscriptions.md.
+STREAMED: Final = {"TOO_MANY_CONNECTIONS", "TOO_MANY_OPERATIONS", "TOO_SLOW"}
 # Refusals that only the command line tells.
 OPERATORS: Final = {"USER_NOT_FOUND", "KEY_REFUSED"}
 
@@ -335,7 +337,9 @@ def members_table() -> str:
     unions = {name: get_named_type(each.type) for name, each in SDL.mutation_type.fields.items()}
     rows, names = [], set()
     for kind in SDL.type_map.values():
-        if not isinstance(kind, GraphQLObjectType) or not kind.interfaces:
+        if not isinstance(kind, GraphQLObjectType) or SDL.type_map["AuthError"] not in (
+            kind.interfaces
+        ):
             continue
         names.add(kind.name)
         refusal = told_as.get(kind.name)
@@ -351,7 +355,9 @@ def members_table() -> str:
     require("refusal", (names ^ MEMBERS.keys()) | (told_as.keys() - names))
     told = {each.code for each in told_as.values()}
     told |= {each.code for each in (Refused, Unauthenticated, Forbidden, Unavailable)}
-    require("refusal", {each.code for each in _descendants(Refused)} - told - OPERATORS)
+    require("refusal", {each.code for each in _descendants(Refused)} - told - OPERATORS - STREAMED)
+    page = (ROOT / "docs/subscriptions.md").read_text(encoding="utf-8")
+    require("refusal", (each for each in STREAMED if each not in page))
     return table("`__typename` | Message | Answered by | What a client does", rows)
 
 

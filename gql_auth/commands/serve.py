@@ -16,11 +16,12 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gql_auth._version import __version__
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands import logs
+from gql_auth.commands.floods import Floodgate
 from gql_auth.commands.metrics import PATH, MetricsPort, exposure, shared_folder
 from gql_auth.commands.protocols import Protocol, Socket
 from gql_auth.commands.running import NOT_READY, err, explained, fail, load_settings, out
@@ -147,7 +148,7 @@ class Factory:
 
     def __call__(self) -> ASGIApp:
         """The standalone server's application, with its logging."""
-        logs.configure(self.settings)
+        gate = logs.configure(self.settings)
         if parent := multiprocessing.parent_process():
             Thread(target=_end_with, args=(parent, self.folder), daemon=True).start()
         auth = GraphQLAuth(self.settings)
@@ -156,8 +157,24 @@ class Factory:
             self.port.show(auth.metrics())
         elif self.folder is not None:
             _join(self.folder, auth)
-        _drain_before_end(auth, self.settings.shutdown_delay.total_seconds())
-        return create_app(auth)
+        gate.left_out = auth.telemetry.left_out
+        _end_in_order(auth, self.settings.shutdown_delay.total_seconds())
+        return _settled(create_app(auth), gate)
+
+
+def _settled(app: ASGIApp, gate: Floodgate) -> ASGIApp:
+    """The application, at whose end the log tells what it left out: a worker then ends by the
+    signal itself, and runs nothing more."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_settled(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                gate.settle()
+            await send(message)
+
+        await app(scope, receive, send_settled if scope["type"] == "lifespan" else send)
+
+    return serve
 
 
 def _join(folder: str, auth: GraphQLAuth) -> None:
@@ -170,20 +187,26 @@ def _join(folder: str, auth: GraphQLAuth) -> None:
         auth.metrics()
 
 
-def _drain_before_end(auth: GraphQLAuth, delay: float) -> None:
-    """On the first SIGTERM be not ready, and end a while later; on the second at once."""
+def _end_in_order(auth: GraphQLAuth, delay: float) -> None:
+    """On the first SIGTERM be not ready, and end a while later; on the second, or a Ctrl+C, at
+    once. At the end hang up: uvicorn waits for responses, and some would go on for hours."""
     end = signal.getsignal(signal.SIGTERM)  # uvicorn's
-    if not delay or not callable(end) or current_thread() is not main_thread():
+    if not callable(end) or current_thread() is not main_thread():
         return
 
+    def on_end(number: int, frame: FrameType | None) -> None:
+        auth.hang_up()
+        end(number, frame)
+
     def on_sigterm(number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGTERM, on_end)
         auth.drain()
         later = Timer(delay, os.kill, (os.getpid(), number))
         later.daemon = True  # an end that comes sooner does not wait for it
         later.start()
 
-    signal.signal(signal.SIGTERM, on_sigterm)
+    signal.signal(signal.SIGINT, on_end)
+    signal.signal(signal.SIGTERM, on_sigterm if delay else on_end)
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess, folder: str | None) -> None:

@@ -25,7 +25,9 @@ _REMOVED: Final = ("sessions", "events", "throttles", "addresses")
 _BOUNDS: Final = ("document_size", "tokens", "lines", "depth", "aliases", "root_fields", "repeats",
                   "directives", "complexity", "introspection", "introspections",
                   "variables_size", "input_depth", "batch", "time")  # fmt: skip
+_LEVELS_OF_LINES: Final = ("info", "warning", "error", "critical")
 _KINDS: Final = ("query", "mutation", "none")
+_LIMITS: Final = ("address", "account", "operations", "init", "slow")
 _WAYS: Final = ("notification", "poll")
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LAGS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -37,6 +39,8 @@ _LEVELS: Final[dict[str, tuple[str, Literal["livesum", "livemax"]]]] = {
     "pool_held": ("Database connections that requests hold.", "livesum"),
     "pool_size": ("Database connections that requests may hold.", "livesum"),
     "pool_waiting": ("Requests that wait for a database connection.", "livesum"),
+    "open_sockets": ("WebSockets that are open.", "livesum"),
+    "open_streams": ("Event streams that are open.", "livesum"),
     "ended_sessions": ("Sessions whose access tokens are refused from memory.", "livemax"),
     "staleness_seconds": (
         "Seconds since all was known that the database holds of ended sessions.",
@@ -76,12 +80,24 @@ class Prometheus(Telemetry):
         self._removed = self._counter(
             "removed_rows", "Rows that housekeeping removed.", "what", known=_REMOVED
         )
+        self._left_out = self._counter(
+            "log_lines_left_out",
+            "Lines that the log lacks, as too many like them were written.",
+            "level",
+            known=_LEVELS_OF_LINES,
+        )
         self._lag = self._histogram(
             "revocation_lag_seconds",
             "Seconds from the end of a session elsewhere until it is known here.",
             "way",
             _LAGS,
             _WAYS,
+        )
+        self._limited = self._counter(
+            "connections_limited",
+            "Limits on sockets and streams that were met.",
+            "limit",
+            known=_LIMITS,
         )
         self._levels = {
             name: Gauge(
@@ -172,6 +188,10 @@ class Prometheus(Telemetry):
         """Count an operation that asked for too much."""
         self._exceeded.labels(bound).inc()
 
+    def left_out(self, level: str) -> None:
+        """Count a line that the log lacks."""
+        self._left_out.labels(level).inc()
+
     def removed(self, what: str, count: int) -> None:
         """Count removed rows."""
         self._removed.labels(what).inc(count)
@@ -179,6 +199,10 @@ class Prometheus(Telemetry):
     def learned(self, *, lag: float, heard: bool) -> None:
         """Note how long a revocation was on its way."""
         self._lag.labels(_WAYS[0] if heard else _WAYS[1]).observe(lag)
+
+    def limited(self, limit: str) -> None:
+        """Count what a limit stopped."""
+        self._limited.labels(limit).inc()
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Show a level; one that nobody knows of is left out."""

@@ -4,14 +4,13 @@ WebSocket. An ASGI application; a route of a host's router points at it."""
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
-from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
+from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http.ides import GraphQL_IDE
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -23,38 +22,30 @@ from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Unavailable
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
-from gql_auth.serving import http, observed
+from gql_auth.serving import http, negotiation, observed, sockets, streams
+from gql_auth.serving.connections import Kind, TooManyConnections
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
 from gql_auth.serving.costs.exceeding import Exceeded
-from gql_auth.serving.errors import NO_OPERATION, internal_error
+from gql_auth.serving.errors import NO_OPERATION, internal_error, refusal_body
 from gql_auth.serving.explorer import Explorer
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
 
 _log = logging.getLogger("gql_auth.requests")
 
-INIT_TIMEOUT: Final = timedelta(seconds=10)
-_REASON_BYTES: Final = 123
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 ContextFactory = Callable[[HTTPConnection], RequestContext]
 
 
-class _Socket(ASGIWebSocketAdapter):
-    """Strawberry puts what a client sent into the reason it closes with; a close frame has room
-    for 123 bytes (RFC 6455, section 5.5) and fails on more."""
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close with as much of the reason as fits."""
-        await super().close(code, reason.encode()[:_REASON_BYTES].decode(errors="ignore"))
-
-
 class GraphQLEndpoint(GraphQL[RequestContext, None]):
     """GraphQL over HTTP by our own hand; Strawberry's WebSocket protocol beneath."""
 
-    websocket_adapter_class = _Socket
+    schema: AuthSchema
+    websocket_adapter_class = sockets.SocketAdapter
+    graphql_transport_ws_handler_class = sockets.SocketHandler
 
     def __init__(
         self,
@@ -70,7 +61,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             schema,
             graphql_ide=no_ide,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-            connection_init_wait_timeout=INIT_TIMEOUT,
+            max_subscriptions_per_connection=None,  # the handler's own bound has a code
         )
         self._documents = schema.persisted
         self._explorer = explorer
@@ -86,16 +77,24 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             return
         socket = WebSocket(scope, receive, send)
         try:
-            require_own_site(socket, self._system().cookie_rules)
+            await self._serve_socket(socket)
         except Forbidden:
             await socket.close(1008)
-            return
         except Unavailable:
-            await socket.close(1013)  # "try again later"
-            return
+            await socket.close(sockets.TRY_AGAIN_LATER)
+        except TooManyConnections as refused:
+            await sockets.deny(socket, refused)
+
+    async def _serve_socket(self, socket: WebSocket) -> None:
+        connections = self._system().connections
+        require_own_site(socket, self._system().cookie_rules)
+        address = self._make_context(socket).client.ip_address
         # A socket lives for hours: its lines in the log belong together, but it is no span.
         parent = parent_of(socket.headers.getlist("traceparent"))
-        with Trace(parent.trace_id if parent else None):
+        with (
+            connections.opened(Kind.SOCKET, address) as socket.scope[sockets.CONNECTION],
+            Trace(parent.trace_id if parent else None),
+        ):
             await self.run(socket)
 
     async def get_context(
@@ -151,25 +150,34 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         except Exceeded as refused:
             self._telemetry().exceeded(refused.bound)
             body, status, headers = {"errors": [refused.formatted]}, 400, {}
+        except TooManyConnections as refused:
+            note["refused"] = str(refused)
+            body, status, headers = refusal_body(refused), 429, {}
         except Unavailable as refused:
-            body = {"errors": [{"message": str(refused), "extensions": refused.extensions}]}
+            body = refusal_body(refused)
             status, headers = 503, {"Retry-After": str(refused.retry_after)}
         except Exception as defect:  # noqa: BLE001 - the last-resort handler: masked and logged
             body = {"errors": [internal_error(defect, request_id=note["request_id"])]}
             status, headers = 500, {}
         seen.judge(body["errors"])
-        return Response(http.encode(body), status, headers, http.JSON)
+        media_type = negotiation.type_of_problem(_accept(request))
+        headers = {"Vary": "Accept, Origin", **headers}
+        return Response(http.encode(body), status, headers, f"{media_type}; charset=utf-8")
 
     async def _serve(self, request: Request, note: dict[str, Any], seen: observed.Seen) -> Response:
+        context = self._make_context(request)
+        if context.client.ip_address:
+            note["ip"] = context.client.ip_address
         if request.method not in {"GET", "POST"}:
             raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
-        accept = ", ".join(request.headers.getlist("accept")) or None
-        if request.method == "GET" and http.wants_page(accept):
+        accept = _accept(request)
+        if request.method == "GET" and negotiation.wants_page(accept):
             seen.counts = False
             return self._explorer.page(request)
-        media_type = http.prefers(accept)
+        if form := streams.form_for(accept):
+            return await self._stream(form, request, note, seen)
+        media_type = negotiation.prefers(accept)
         asked = await http.read_request(request, max_batch=self._limits.max_batch)
-        context = self._make_context(request)
         answers = [
             await self._answer_one(each, context, request.method, note, batch=asked.is_batch)
             for each in asked.operations  # one after the other: the second may need the first
@@ -183,12 +191,27 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         else:
             (answer,) = answers
             status = http.status_of(answer, media_type)
-            if status in {401, 403}:
-                answer.pop("data", None)
+            if status not in {200, http.PARTIAL}:
+                answer.pop("data", None)  # beside data only 2xx is allowed
             content = http.encode(answer)
         response = Response(content, status, media_type=f"{media_type}; charset=utf-8")
         self._add_headers(response, failures, context)
         self._say_how_long(response, asked, context, failures)
+        return response
+
+    async def _stream(
+        self, form: streams.Form, request: Request, note: dict[str, Any], seen: observed.Seen
+    ) -> Response:
+        """An answer that stays open. Whatever becomes of the operation is told within it: that is
+        how graphql-sse wants it, as a browser's EventSource reads nothing else."""
+        seen.counts = False  # as a socket's operations
+        (asked,) = (await http.read_request(request)).operations
+        context = self._make_context(request)
+        context.system.connections.require_room(context.client.ip_address)
+        _describe(note, asked, [], context)
+        results = streams.results_of(self.schema, asked, context, request.method)
+        response = streams.Stream(form, context, results, note["request_id"])
+        response.headers["Vary"] = "Accept, Origin"
         return response
 
     def _say_how_long(
@@ -282,6 +305,10 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         return answer
 
 
+def _accept(request: Request) -> str | None:
+    return ", ".join(request.headers.getlist("accept")) or None
+
+
 def _describe(
     note: dict[str, Any],
     asked: http.GraphQLRequest,
@@ -301,5 +328,3 @@ def _describe(
     if caller is not None:
         note["user_id"] = str(caller.user_id)
         note["session_id"] = str(caller.session_id)
-    if context.client.ip_address:
-        note["ip"] = context.client.ip_address

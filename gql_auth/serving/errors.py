@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Refused, Unavailable
@@ -47,6 +47,9 @@ def _translate(error: GraphQLError, request_code: str, written: str | None) -> N
     elif isinstance(cause, CannotGetOperationTypeError):  # over HTTP, the endpoint tells it
         error.message = NO_OPERATION
         error.extensions = {"code": BAD_INPUT}
+    elif isinstance(cause, InvalidOperationTypeError):  # over HTTP likewise; in a stream here
+        error.message = "GET runs queries and subscriptions only; use POST"
+        error.extensions = {"code": BAD_INPUT}
     elif (cause is None or isinstance(cause, GraphQLError)) and "code" in (error.extensions or {}):
         return
     elif isinstance(error, GraphQLSyntaxError):
@@ -79,6 +82,16 @@ def mask(error: GraphQLError, cause: BaseException) -> None:
     masked = internal_error(cause, path=error.path)
     error.message = masked["message"]
     error.extensions = masked["extensions"]
+
+
+def refusal(refused: Refused) -> dict[str, Any]:
+    """A refusal as an error, where no operation of the schema tells it."""
+    return {"message": str(refused), "extensions": refused.extensions}
+
+
+def refusal_body(refused: Refused) -> dict[str, Any]:
+    """The body of an answer that holds nothing but a refusal."""
+    return {"errors": [refusal(refused)]}
 
 
 def internal_error(cause: BaseException, **where: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from graphql import build_schema, parse
 
 from gql_auth import HasRole
 from gql_auth import app as application
-from gql_auth.app import GraphQLAuth
+from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands import protocols
 from gql_auth.commands.protocols import HEAD_BYTES, Protocol
 from gql_auth.commands.serve import Factory
@@ -35,7 +35,7 @@ from gql_auth.serving.permissions import Guard
 from gql_auth.verifier import Verifier
 from tests.attacks.browser import serving
 from tests.attacks.forge import b64
-from tests.attacks.test_sockets import opened
+from tests.lines import opened
 from tests.live import STEP
 from tests.process import read_all
 from tests.support import PASSWORD, REFRESH, SECRET, SIGNUP, GraphQLClient, reason_of
@@ -86,7 +86,7 @@ async def test_a_document_of_many_lines(end: str, client: GraphQLClient, auth: G
     answer = await client.post(end * MAX_LINES + fields)
     assert answer["errors"][0]["message"] == "The document has more than 4000 lines"
     assert reason_of(answer) == "TOO_MANY_LINES"
-    async with opened(auth) as wire:
+    async with opened(create_app(auth)) as wire:
         payload = {"query": end * MAX_LINES + fields}
         await wire.say({"id": "1", "type": "subscribe", "payload": payload})
         assert reason_of({"errors": (await wire.hear())["payload"]}) == "TOO_MANY_LINES"
@@ -108,7 +108,7 @@ async def test_a_socket_that_names_no_operation(
     auth: GraphQLAuth, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A wrong operation name closes the socket and is no defect in the log."""
-    async with opened(auth) as wire:
+    async with opened(create_app(auth)) as wire:
         payload = {"query": "query a { __typename }", "operationName": "b"}
         await wire.say({"id": "1", "type": "subscribe", "payload": payload})
         assert await wire.hear() == 4400

@@ -10,9 +10,11 @@ from fastapi import FastAPI
 
 from gql_auth import GraphQLAuth, IsAuthenticated
 from gql_auth.app import create_app
+from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
 from gql_auth.storage.migrate import migrate
 from tests import live
+from tests.serving.hosts import Stage
 from tests.support import SECRET
 
 
@@ -29,6 +31,11 @@ class Hosts:
     def hint(self) -> str | None:
         """A protected field that may be null, so that its refusal leaves the others standing."""
         return "only for those who are signed in"
+
+    @strawberry.field
+    def away(self) -> str | None:
+        """What depends on something that is out of reach."""
+        raise Unavailable
 
 
 @contextmanager
@@ -64,3 +71,9 @@ def url(request: pytest.FixtureRequest) -> str:
     """Once of each."""
     found: str = request.getfixturevalue(f"{request.param}_url")
     return found
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Stage:
+    """Starts host applications that have subscriptions."""
+    return Stage(tmp_path)

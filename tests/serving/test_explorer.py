@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -16,9 +17,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gql_auth.app import GraphQLAuth, build_schema, create_app
+from gql_auth.app import build_schema
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.explorer import Explorer
+from tests.attacks.browser import serving
+from tests.support import SECRET
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / "gql_auth/serving/explorer/built"
@@ -76,7 +79,7 @@ async def test_the_page_finds_its_files(http: httpx.AsyncClient, url: str) -> No
 async def test_files_are_named_relative_to_the_page(path: str, asked: str) -> None:
     """A proxy may serve the API under a longer path than the server knows of; a path may be `/`
     or need quoting. What the page names is below the address that the browser has."""
-    app = Starlette(routes=[Route(path, Explorer(build_schema()).page)])
+    app = Starlette(routes=[Route(path, Explorer(build_schema(), Settings()).page)])
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:
         page = await http.get(path)
@@ -208,11 +211,17 @@ async def test_the_schema_tells_what_fields_require(
     assert "hint: String @authenticated" in answer.text
 
 
-async def test_without_introspection_the_schema_is_not_shown(tmp_path: Path) -> None:
-    """Who turns introspection off does not have it told by the explorer."""
-    settings = Settings(data_dir=tmp_path, introspection=False)
-    transport = httpx.ASGITransport(create_app(GraphQLAuth(settings)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as http:
+@pytest.mark.parametrize("strict", [False, True])
+async def test_without_introspection_the_schema_is_not_shown(strict: bool, tmp_path: Path) -> None:
+    """Who turns introspection off, or trusts known documents alone, does not have the schema told
+    by the explorer."""
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"an-id": "{ __typename }"}')
+    changed: dict[str, Any] = {"introspection": False}
+    if strict:
+        changed = {"trusted_documents": "strict", "trusted_documents_manifest": manifest}
+    settings = Settings(data_dir=tmp_path, secret=SECRET, **changed)
+    async with serving(settings) as (_, http):
         answer = await http.get("/graphql/explorer/schema.graphql")
         page = await http.get("/graphql", headers=PAGE)
     assert answer.status_code == 404
@@ -249,7 +258,7 @@ def test_the_wheel_has_the_explorer(tmp_path: Path) -> None:
 @pytest.fixture
 async def plain(tmp_path: Path) -> httpx.Response:
     """The page of a package without the built one."""
-    app = Starlette(routes=[Route("/graphql", Explorer(build_schema(), tmp_path).page)])
+    app = Starlette(routes=[Route("/graphql", Explorer(build_schema(), Settings(), tmp_path).page)])
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:
         return await http.get("/graphql")

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gql_auth.kernel.limits import OperationLimits
 from gql_auth.serving.explorer import plain
 from gql_auth.serving.explorer.assets import Assets
 from gql_auth.serving.schema import AuthSchema
@@ -31,12 +32,16 @@ class Explorer:
     """What a browser gets at the address of the API, and at the addresses below it.
 
     Args:
-        schema: whose text the page reads, unless introspection is off.
+        schema: whose text the page reads.
+        limits: whether anybody may have that text; who may not introspect may not.
         built: the folder that `scripts/web` builds.
     """
 
-    def __init__(self, schema: AuthSchema, built: Traversable = BUILT) -> None:
+    def __init__(
+        self, schema: AuthSchema, limits: OperationLimits, built: Traversable = BUILT
+    ) -> None:
         self._schema = schema
+        self._shows_schema = limits.introspection and limits.trusted_documents != "strict"
         self._text: str | None = None
         page = built / "index.html"
         self._page = page.read_text(encoding="utf-8") if page.is_file() else None
@@ -59,7 +64,7 @@ class Explorer:
         """What is at an address below the API's; None where there is nothing."""
         name = request.path_params["name"]
         if name == "schema.graphql":
-            return None if self._schema.conceals else self._sdl(request)
+            return self._sdl(request) if self._shows_schema else None
         folder, _, file = name.partition("/")
         if folder != "assets":
             return None
