@@ -62,7 +62,9 @@ def tell(tmp_path: Path) -> Story:
 
     def play(story: str, url: str, **given: Any) -> dict[str, Any]:
         browser = chromium.given(tmp_path)
-        told: dict[str, Any] = node.run("explorer", url=url, story=story, chromium=browser, **given)
+        told: dict[str, Any] = node.run(
+            "explorer", seconds=300, url=url, story=story, chromium=browser, **given
+        )
         return told
 
     return play
@@ -161,7 +163,7 @@ def test_the_keyboard_reaches_and_leaves_everything(url: str, tell: Story) -> No
 
 def test_axe_finds_nothing_serious(url: str, tell: Story) -> None:
     """Signed out, refused, signed in, answered, documentation, settings: light, dark, small."""
-    told = tell("axe", url, seconds=120)
+    told = tell("axe", url)
     assert told["found"] == []
     assert told["checked"] > 100
 

@@ -25,7 +25,7 @@ export const launch = ({ executable, environment }) =>
  */
 export async function visit(context, url) {
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000); // a machine may have other things to do
   const seen = { requests: [], violations: [], errors: [] };
   page.on('request', (request) => seen.requests.push(request.url()));
   page.on('pageerror', (error) => seen.errors.push(error.message));
