@@ -11,8 +11,9 @@ export function Token() {
 
   async function refresh() {
     setBusy(true);
-    await auth.refresh();
-    setBusy(false);
+    await auth.refresh().finally(() => {
+      setBusy(false);
+    });
   }
 
   return (
