@@ -107,11 +107,9 @@ export function createAuth(options: AuthOptions): Auth {
       (problem) => {
         state.fail(problem);
       },
-    )
-      .then(() => state.clearing)
-      .finally(() => {
-        renewing = undefined;
-      });
+    ).finally(() => {
+      renewing = undefined;
+    });
     return renewing;
   }
 
@@ -160,7 +158,13 @@ export function createAuth(options: AuthOptions): Auth {
           cause: state.snapshot.error,
         });
       }
-      await within(deadline - now(), renewNow(), signal);
+      const { signal: ended } = state.era;
+      const changed = new Promise<void>((resolve) => {
+        ended.addEventListener("abort", () => {
+          resolve();
+        });
+      });
+      await within(deadline - now(), Promise.race([renewNow(), changed]), signal);
     }
   }
 
@@ -208,6 +212,7 @@ export function createAuth(options: AuthOptions): Auth {
     async refresh() {
       pause.wake();
       await within(holdFor, renewNow());
+      await state.clearing;
       return state.snapshot;
     },
 

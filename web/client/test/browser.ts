@@ -12,12 +12,17 @@ afterEach(async () => {
 export class Browser {
   private readonly jar = new Map<string, string>();
 
-  private constructor(readonly gate: Gate) {}
+  private constructor(
+    readonly gate: Gate,
+    /** The server behind the gate. */
+    readonly target: string,
+  ) {}
 
   static async start(server: "server" | "brief" = "server"): Promise<Browser> {
-    const gate = await Gate.open(inject(server));
+    const target = inject(server);
+    const gate = await Gate.open(target);
     open.push(() => gate.close());
-    return new Browser(gate);
+    return new Browser(gate, target);
   }
 
   get cookie(): string {
