@@ -110,7 +110,11 @@ test.each(["MISSING", "EXPIRED", "INVALID", "REUSED", "REVOKED"])(
       data: { result: { __typename: "RefreshTokenRejected", message: "Over", reason } },
     });
     expect(await auth.renew(await auth.token())).toBe(null);
-    expect(auth.getSnapshot()).toEqual({ status: "anonymous", user: null, error: null });
+    expect(await becomes(auth, "anonymous")).toEqual({
+      status: "anonymous",
+      user: null,
+      error: null,
+    });
     expect(onSignedOut).toHaveBeenCalledOnce();
     // Nobody is signed in: no refresh would help, so none is tried.
     expect(await auth.renew(null)).toBe(null);
