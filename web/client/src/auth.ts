@@ -70,14 +70,15 @@ export function createAuth(options: AuthOptions): Auth {
       return;
     }
     const { type, token, user, expiresIn } = news;
-    if (type === "signed-in") note.remove();
-    else if (state.session === null)
-      return; // a refresh that was begun before the sign-out
-    else if (state.session && state.session.user.id !== user.id) {
+    if (type === "signed-in") {
+      note.remove();
+      void become(token, user, expiresIn);
+    } else if (state.session && state.session.user.id !== user.id) {
       renewInBackground(); // late news, or we have missed a sign-in: the server knows
-      return;
+    } else if (state.session !== null) {
+      // Where nobody is signed in, the refresh was begun before the sign-out.
+      void become(token, user, expiresIn);
     }
-    void become(token, user, expiresIn);
   }
 
   function attemptRefresh(begun: AbortController) {

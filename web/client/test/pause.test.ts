@@ -23,3 +23,17 @@ test("pauses grow, are random and have an upper bound", async () => {
   expect(await length(50, 0.5)).toBe(15_000);
   expect(await length(0, 0, 7)).toBe(7000);
 });
+
+test("what the server has asked for is not cut short by the network's return", async () => {
+  vi.useFakeTimers();
+  const pause = createPause();
+  const over: string[] = [];
+  void pause.wait(9, undefined).then(() => over.push("own pause"));
+  void pause.wait(0, 60).then(() => over.push("server's wish"));
+  pause.wake();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(over).toEqual(["own pause"]);
+  pause.end();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(over).toEqual(["own pause", "server's wish"]);
+});
