@@ -190,21 +190,35 @@ test("news of a refresh that comes after the sign-out signs nobody in", async ()
   const auth = await browser.signedIn();
   const { user } = auth.getSnapshot();
   await auth.signOut();
-  const late = new BroadcastChannel(`gql-auth:${auth.url}`);
-  late.postMessage({ type: "refreshed", token: "late", expiresIn: 900, user });
-  late.postMessage({ type: "signed-out" });
-  const told = new Promise((resolve) => {
-    const check = new BroadcastChannel(`gql-auth:${auth.url}`);
-    check.onmessage = () => {
-      check.close();
-      resolve(null);
-    };
+  const states: string[] = [];
+  auth.subscribe(() => states.push(auth.getSnapshot().status));
+  const other = new BroadcastChannel(`gql-auth:${auth.url}`);
+  other.postMessage({ type: "refreshed", token: "late", expiresIn: 900, user });
+  other.postMessage({ type: "signed-in", token: "new", expiresIn: 900, user });
+  await becomes(auth, "signed-in");
+  other.close();
+  expect(await auth.token()).toBe("new");
+  expect(states).toEqual(["signed-in"]);
+});
+
+test("news of somebody else's refresh is not taken: the server is asked who is signed in", async () => {
+  const browser = await Browser.start();
+  const auth = await browser.signedIn();
+  const { user } = auth.getSnapshot();
+  const before = await auth.token();
+  const other = new BroadcastChannel(`gql-auth:${auth.url}`);
+  other.postMessage({
+    type: "refreshed",
+    token: "late",
+    expiresIn: 900,
+    user: { ...user, id: "x" },
   });
-  late.postMessage({ type: "signed-out" });
-  await told;
-  late.close();
-  expect(auth.getSnapshot().status).toBe("anonymous");
-  expect(await auth.token()).toBe(null);
+  await vi.waitFor(() => {
+    expect(auth.peek()?.token).not.toBe(before);
+  });
+  other.close();
+  expect(auth.peek()?.token).not.toBe("late");
+  expect(auth.getSnapshot().user).toEqual(user);
 });
 
 test("a sign-out without network holds here, and reaches the server when it can", async () => {
