@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from gql_auth.kernel.declaring import SettingsError
     from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated, Unavailable
     from gql_auth.kernel.settings import Settings
+    from gql_auth.serving.costs.weights import Cost, ListSize
     from gql_auth.serving.permissions import Guard, HasRole, IsAuthenticated
     from gql_auth.verifier import TokenRejected, Verifier
 
 _HOMES = {
     "AuthContext": "context",
     "Caller": "kernel.caller",
+    "Cost": "serving.costs.weights",
     "Event": "features.audit.core",
     "Forbidden": "kernel.errors",
     "GraphQLAuth": "app",
     "Guard": "serving.permissions",
     "HasRole": "serving.permissions",
     "IsAuthenticated": "serving.permissions",
+    "ListSize": "serving.costs.weights",
     "Refused": "kernel.errors",
     "Settings": "kernel.settings",
     "SettingsError": "kernel.declaring",
@@ -43,12 +46,14 @@ _HOMES = {
 __all__ = [
     "AuthContext",
     "Caller",
+    "Cost",
     "Event",
     "Forbidden",
     "GraphQLAuth",
     "Guard",
     "HasRole",
     "IsAuthenticated",
+    "ListSize",
     "Refused",
     "Settings",
     "SettingsError",

@@ -25,7 +25,8 @@ from gql_auth.observing import tracing
 from gql_auth.preparing import prepare
 from gql_auth.serving.endpoint import GraphQLEndpoint
 from gql_auth.serving.headers import Cors, SecureHeaders
-from gql_auth.serving.observed import observed_documents
+from gql_auth.serving.operations import JudgedOperations
+from gql_auth.serving.persisted import Manifest
 from gql_auth.serving.refusals import RefusalHandler
 from gql_auth.serving.schema import AuthSchema, merge
 from gql_auth.system import System
@@ -39,7 +40,10 @@ _MUTATION = (
     "What can be done. Expected refusals are members of the result union and implement "
     "`AuthError`; they never appear in `errors`."
 )
-_SUBSCRIPTION = "What can be listened to, over the graphql-transport-ws protocol."
+_SUBSCRIPTION = (
+    "What can be listened to, over a WebSocket (graphql-transport-ws) or a response that stays "
+    "open (server-sent events, multipart). Either ends with the access token it is used with."
+)
 
 
 def build_schema(
@@ -50,37 +54,62 @@ def build_schema(
     extensions: Iterable[Any] = (),
     types: Iterable[Any] = (),
     config: StrawberryConfig | None = None,
-    credential_fields: int = 1,
+    settings: Settings | None = None,
 ) -> AuthSchema:
     """The features' fields and the host's own in one schema.
 
     Args:
-        credential_fields: how many of one operation may check or set a password.
+        settings: bounds of operations, which documents may run, whether it is a subgraph; the
+            defaults unless given.
 
     Raises:
-        ValueError: a field name is claimed twice, or a root type is no Strawberry type.
+        ValueError: a field name is claimed twice, or a root type is no Strawberry type; a type
+            does not fit a subgraph.
+        SettingsError: the manifest of trusted documents cannot be read.
     """
+    settings = settings or Settings()
     queries = [each for feature in FEATURES for each in feature.queries]
     mutations = [each for feature in FEATURES for each in feature.mutations]
-    root = merge("Query", [*queries, *([query] if query else [])], _QUERY, config)
-    assert root is not None  # noqa: S101 - the features have queries
-    return AuthSchema(
-        query=root,
-        mutation=merge(
+    subscriptions = [each for feature in FEATURES for each in feature.subscriptions]
+
+    def root(*more: type) -> type:
+        made = merge("Query", [*queries, *more, *([query] if query else [])], _QUERY, config)
+        assert made is not None  # noqa: S101 - the features have queries
+        return made
+
+    options: dict[str, Any] = {
+        "mutation": merge(
             "Mutation", [*mutations, *([mutation] if mutation else [])], _MUTATION, config
         ),
-        subscription=merge(
-            "Subscription", [subscription] if subscription else [], _SUBSCRIPTION, config
+        "subscription": merge(
+            "Subscription",
+            [*subscriptions, *([subscription] if subscription else [])],
+            _SUBSCRIPTION,
+            config,
         ),
-        types=types,
-        extensions=[*extensions, observed_documents(credential_fields)],
-        config=config,
-        exception_handlers=[
+        "types": [*(each for feature in FEATURES for each in feature.types), *types],
+        "extensions": [*extensions, JudgedOperations],
+        "config": config,
+        "exception_handlers": [
             RefusalHandler(refusal, told_as)
             for feature in FEATURES
             for refusal, told_as in feature.refusals.items()
         ],
+    }
+    if settings.federation:
+        # Loaded only where it is wanted.
+        from gql_auth.serving.federation import FederatedSchema  # noqa: PLC0415
+
+        finders = {kind: find for feature in FEATURES for kind, find in feature.entities.items()}
+        schema: AuthSchema = FederatedSchema(
+            root=root, finders=finders, most=settings.max_representations, **options
+        )
+    else:
+        schema = AuthSchema(query=root(), **options)
+    schema.open_documents(
+        settings, credentials=settings.credential_fields, manifest=Manifest.load(settings)
     )
+    return schema
 
 
 class GraphQLAuth:
@@ -149,6 +178,12 @@ class GraphQLAuth:
         """Be no longer ready, and go on serving: a shutdown begins, and load balancers shall
         look elsewhere first."""
         self._draining = True
+
+    def hang_up(self) -> None:
+        """End the responses that stay open, from any thread or a signal's handler: a server that
+        ends would wait for them. Sockets it closes by itself."""
+        if self._system is not None:
+            self._system.hang_up()
 
     @property
     def system(self) -> System:
@@ -248,7 +283,7 @@ class GraphQLAuth:
             extensions=extensions,
             types=types,
             config=config,
-            credential_fields=self.settings.credential_fields,
+            settings=self.settings,
         )
         endpoint = self._endpoint(schema, context_class)
         router = APIRouter()
@@ -265,7 +300,7 @@ class GraphQLAuth:
             return context_class(request, self.system)
 
         graphql: ASGIApp = GraphQLEndpoint(
-            schema, make_context, lambda: self.system, lambda: self._telemetry
+            schema, make_context, lambda: self.system, self.settings, lambda: self._telemetry
         )
         if self.settings.allowed_origins:
             graphql = Cors(

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from gql_auth.features.keys.core import KeyRings, Keys
-from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.core import Sessions, looking
+from gql_auth.features.sessions.events import SessionEvents
 from gql_auth.features.sessions.memory import Confirmations, EndedSessions, Freshness
 from gql_auth.kernel.clock import Clock, SharedClock, monotonic
 from gql_auth.kernel.errors import Unavailable
@@ -76,6 +77,7 @@ class Learner:
         clock: Clock,
         rings: KeyRings,
         ended: EndedSessions,
+        events: SessionEvents,
         confirmations: Confirmations,
         freshness: Freshness,
         revision: Revision,
@@ -88,6 +90,7 @@ class Learner:
         self._clock = clock
         self._rings = rings
         self._ended = ended
+        self._events = events
         self._confirmations = confirmations
         self._freshness = freshness
         self._revision = revision
@@ -122,6 +125,7 @@ class Learner:
         self._seen = began
         self._ended.forget_old()
         self._freshness.renew(asked)
+        self._events.look_at_all()
 
     async def keep_learning(self, tasks: Tasks) -> None:
         """Look when something is told of, and now and then in any case."""
@@ -134,6 +138,12 @@ class Learner:
                 self._confirmations.forget()
                 await tasks.stop_within(_RETRY)
                 self.something_new.set()
+
+    async def keep_doubting(self, tasks: Tasks) -> None:
+        """Wake whoever trusts in a session, when what is known has become too old for that."""
+        while not await tasks.stop_within(max(self._freshness.left, _RETRY)):
+            if self._freshness.is_lost:
+                self._ended.wake_all()
 
     async def keep_hearing(self, tasks: Tasks) -> None:
         """Take over at once what other processes tell."""
@@ -160,14 +170,30 @@ class Learner:
                 self._take(heard)
 
     def _take(self, heard: Heard) -> None:
+        for user_id in heard.accounts:
+            self._events.look_at(user_id)
         if heard.at is None:
-            self.something_new.set()
+            if not heard.accounts:
+                self.something_new.set()
             return
         for session_id in heard.ended:
             if session_id not in self._ended:
                 lag = (self._clock.now() - heard.at).total_seconds()
                 self._telemetry.learned(lag=max(lag, 0.0), heard=True)
                 self._ended.add(session_id, heard.at)
+
+
+async def keep_telling(events: SessionEvents, units: Units, tasks: Tasks) -> None:
+    """Tell listeners what becomes of sessions; never have the database alone."""
+    look = looking(units)
+    while not tasks.stopping.is_set():
+        await events.wanted.wait()
+        events.wanted.clear()
+        began = monotonic()
+        if not await survives(lambda: events.look(look)):
+            await tasks.stop_within(_RETRY)
+            events.wanted.set()
+        await tasks.stop_within(_REST * (monotonic() - began))
 
 
 class Confirmer:

@@ -1,15 +1,19 @@
 """A running system: the long-lived parts, made from settings, and the tasks that keep them true."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 
-from gql_auth.background import Confirmer, Housekeeper, Learner, Tasks
+from gql_auth.background import Confirmer, Housekeeper, Learner, Tasks, keep_telling
 from gql_auth.catalog import FEATURES
 from gql_auth.features.audit.core import Listeners
 from gql_auth.features.keys.core import KeyRings, Keys, MasterSecret
 from gql_auth.features.passwords.core import HashingThreads, PasswordHasher
 from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.sessions.core import SessionLimits
+from gql_auth.features.sessions.events import SessionEvents
 from gql_auth.features.sessions.memory import Confirmations, EndedSessions, Freshness
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.signin.granting import ClaimsHook, Grants
@@ -25,6 +29,7 @@ from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Units
 from gql_auth.preparing import master_secret
+from gql_auth.serving.connections import Connections, Kind
 from gql_auth.serving.cookies import CookieRules
 from gql_auth.storage.announcements import Announcements
 from gql_auth.storage.engine import Database
@@ -54,6 +59,7 @@ class System:
         self.settings = settings
         self.telemetry = telemetry or Telemetry()
         self.cookie_rules = CookieRules(settings, clock)
+        self.connections = Connections(settings, self.telemetry)
         self.database = Database(settings)
         secret = MasterSecret(master_secret(settings))
         self._rings = KeyRings()
@@ -63,8 +69,15 @@ class System:
             max_life=settings.access_token_ttl,
             clock_leeway=settings.clock_leeway,
         )
-        self._access_tokens = AccessTokens(self._rings, clock, rules, settings.access_token_ttl)
+        self._access_tokens = AccessTokens(
+            self._rings,
+            clock,
+            rules,
+            settings.access_token_ttl,
+            names_scopes=settings.federation,
+        )
         self._ended = EndedSessions(clock, settings.access_token_ttl + 2 * settings.clock_leeway)
+        self._events = SessionEvents(clock)
         self._freshness = Freshness(settings.revocation_staleness, monotonic)
         self._confirmations = Confirmations()
         self._listeners = listeners or Listeners()
@@ -77,6 +90,7 @@ class System:
             Listeners: self._listeners,
             KeyRings: self._rings,
             EndedSessions: self._ended,
+            SessionEvents: self._events,
             SessionLimits: SessionLimits(
                 settings.refresh_token_ttl, settings.session_max_age, settings.refresh_race_window
             ),
@@ -105,6 +119,7 @@ class System:
             clock=clock,
             rings=self._rings,
             ended=self._ended,
+            events=self._events,
             confirmations=self._confirmations,
             freshness=self._freshness,
             revision=revision,
@@ -120,7 +135,9 @@ class System:
             telemetry=self.telemetry,
             pause=settings.housekeeping_interval,
         )
+        self._tell = partial(keep_telling, self._events, own_units)
         self._tasks = Tasks()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def part(self, kind: type[S]) -> S:
         """The part of that type."""
@@ -174,6 +191,26 @@ class System:
             self._learner.something_new.set()
             raise Unavailable(_CUT_OFF)
 
+    def seconds_left(self, caller: Caller) -> float:
+        """Until the caller's token expires; 0 or less when it has."""
+        return (caller.expires_at - self.part(Clock).now()).total_seconds()
+
+    def require_valid(self, caller: Caller) -> None:
+        """Come back if the caller's token would be taken now as well; no database read.
+
+        Raises:
+            Unauthenticated: it has expired, or its session has ended.
+            Unavailable: see `require_alive`.
+        """
+        if self.seconds_left(caller) <= 0:
+            raise Unauthenticated(Unauthenticated.Reason.EXPIRED)
+        self.require_alive(caller)
+
+    def watch(self, caller: Caller, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` when `require_valid` may have come to say no, but for the token's time;
+        what is given back ends the watch."""
+        return self._ended.watch(caller.session_id, wake)
+
     async def __aenter__(self) -> Self:
         """Load keys and ended sessions, start the tasks.
 
@@ -193,9 +230,12 @@ class System:
             self._hashing.close()
             raise
         self._watch_levels()
+        self._loop = asyncio.get_running_loop()
         for task in (
             self._learner.keep_learning,
             self._learner.keep_hearing,
+            self._learner.keep_doubting,
+            self._tell,
             self._confirmer.keep_confirming,
             self._housekeeper.keep_clean,
         ):
@@ -209,8 +249,15 @@ class System:
         watch("pool_held", lambda: self.database.usage[0])
         watch("pool_size", lambda: self.database.usage[1])
         watch("pool_waiting", lambda: self.database.usage[2])
+        for kind in Kind:
+            watch(f"open_{kind}", partial(self.connections.count, kind))
         watch("ended_sessions", lambda: len(self._ended))
         watch("staleness_seconds", lambda: self._freshness.age)
+
+    def hang_up(self) -> None:
+        """End the responses that stay open; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.connections.hang_up)
 
     async def learn(self) -> None:
         """Take over now what other processes did; the tasks do it now and then.
@@ -255,7 +302,8 @@ class System:
 
     async def __aexit__(self, *_: object) -> None:
         """Write what is pending, stop the tasks, close the database."""
-        await self._tasks.stop([self._learner.something_new, self._confirmer.something_seen])
+        wanted = [self._learner.something_new, self._confirmer.something_seen, self._events.wanted]
+        await self._tasks.stop(wanted)
         with suppress(Unavailable):
             await self._confirmer.confirm()
         await self._listeners.drain()

@@ -33,12 +33,12 @@ from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated, Unavailable, ViolationCode
 from gql_auth.kernel.settings import Settings, declared
 from gql_auth.serving import errors, http
+from gql_auth.serving.costs.exceeding import BOUNDS, setting_of
 from gql_auth.serving.permissions import HasRole
-from gql_auth.serving.schema import MAX_TOKENS
 from gql_auth.storage.migrate import migrate
 
 ROOT: Final = Path(__file__).parents[1]
-PAGES: Final = ("docs/configuration.md", "docs/errors.md")
+PAGES: Final = ("docs/configuration.md", "docs/errors.md", "docs/limits.md")
 SLOT: Final = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PASSWORD: Final = "correct horse battery"
 
@@ -77,14 +77,14 @@ def _default(value: object, example: object) -> str:
         return code(example if same else parsing.spell(value))
     if isinstance(value, bool):
         return code("on" if value else "off")
-    return code(str(value)) if value not in {"", ()} else "(none)"
+    return code(str(value)) if value not in {"", (), None} else "(none)"
 
 
 def _accepted(name: str, parse: Callable[[str], Any]) -> Iterable[str]:
     if declared()[name].metadata["between"] is not None:
         low, high = declared()[name].metadata["between"]
         spans = isinstance(declared()[name].default, timedelta)
-        ends = (parsing.spell(timedelta(seconds=n)) if spans else f"{n:g}" for n in (low, high))
+        ends = (parsing.spell(timedelta(seconds=n)) if spans else str(n) for n in (low, high))
         yield "From {} to {}.".format(*ends)
     try:
         parse("?")
@@ -153,8 +153,6 @@ OPERATIONS: Final = [
     Case(when="A defect in the server", query="{ broken }", host=True,
          do="Keep the session. Report the reference; the log has the cause under it."),
     Case(when="The document cannot be parsed", query="{ me ", do=MEND),
-    Case(when=f"More than {MAX_TOKENS:,} tokens", query="{" + " a" * MAX_TOKENS + "}",
-         do="Split the operation."),
     Case(when="The document does not fit the schema", query="{ nothing }", do=MEND),
     Case(when="More fields that check or set a password than `CREDENTIAL_FIELDS` allows",
          query="mutation { " + " ".join(
@@ -168,7 +166,9 @@ OPERATIONS: Final = [
 ]  # fmt: skip
 REQUESTS: Final = [
     Case(when="The body is not JSON in UTF-8", content=b"nonsense", do=MEND),
-    Case(when="A list of operations (batching)", content=b"[]", do="One operation a request."),
+    Case(when="More operations in a list than `MAX_BATCH` allows",
+         content=b'[{"query": "{ __typename }"}, {"query": "{ __typename }"}]',
+         do="One operation a request."),
     Case(when="No `query`", content=b"{}", do=MEND),
     Case(when="A mutation by GET", method="GET", query="mutation { logout { sessionEnded } }",
          do="Use POST."),
@@ -320,6 +320,8 @@ SPEAKING: Final = {
     "TooManyAttempts": "Too many attempts, try again in 90 seconds",
     "RefreshTokenRejected": "(by its `reason`)",
 }
+# Refusals that only sockets and streams tell: docs/subscriptions.md.
+STREAMED: Final = {"TOO_MANY_CONNECTIONS", "TOO_MANY_OPERATIONS", "TOO_SLOW"}
 # Refusals that only the command line tells.
 OPERATORS: Final = {"USER_NOT_FOUND", "KEY_REFUSED"}
 
@@ -335,7 +337,9 @@ def members_table() -> str:
     unions = {name: get_named_type(each.type) for name, each in SDL.mutation_type.fields.items()}
     rows, names = [], set()
     for kind in SDL.type_map.values():
-        if not isinstance(kind, GraphQLObjectType) or not kind.interfaces:
+        if not isinstance(kind, GraphQLObjectType) or SDL.type_map["AuthError"] not in (
+            kind.interfaces
+        ):
             continue
         names.add(kind.name)
         refusal = told_as.get(kind.name)
@@ -351,7 +355,9 @@ def members_table() -> str:
     require("refusal", (names ^ MEMBERS.keys()) | (told_as.keys() - names))
     told = {each.code for each in told_as.values()}
     told |= {each.code for each in (Refused, Unauthenticated, Forbidden, Unavailable)}
-    require("refusal", {each.code for each in _descendants(Refused)} - told - OPERATORS)
+    require("refusal", {each.code for each in _descendants(Refused)} - told - OPERATORS - STREAMED)
+    page = (ROOT / "docs/subscriptions.md").read_text(encoding="utf-8")
+    require("refusal", (each for each in STREAMED if each not in page))
     return table("`__typename` | Message | Answered by | What a client does", rows)
 
 
@@ -419,6 +425,15 @@ async def violations_table(server: Server) -> str:
     return table("`code` | `field` | Message", rows)
 
 
+def bounds_table() -> str:
+    """Bounds of operations."""
+    rows = []
+    for bound, (name, message) in BOUNDS.items():
+        told = message.format(limit="…", found="…")
+        rows.append([code(name), told, code(setting_of(bound)), code(bound)])
+    return table("`code` | Message | Setting | Metric's `bound`", rows)
+
+
 # Putting it together
 
 
@@ -446,6 +461,7 @@ async def tables() -> dict[str, str]:
                 "members": members_table(),
                 "rejections": rejections_table(),
                 "violations": await violations_table(server),
+                "bounds": bounds_table(),
             }
 
 

@@ -31,7 +31,8 @@ def serving(app: Any, *, port: int = 0) -> Iterator[str]:
         app, log_config=None, access_log=False, lifespan="on", ws="websockets-sansio"
     )
     server = uvicorn.Server(config)
-    with socket.socket() as listener:
+    # asyncio turns Nagle's delay off where it reads "TCP": else answers take 40 ms longer.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         thread = threading.Thread(target=asyncio.run, args=(server.serve([listener]),))

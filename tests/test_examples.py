@@ -87,7 +87,7 @@ def test_the_documentation_prints_the_quickstart() -> None:
     assert QUICKSTART.read_text() in python_blocks("library.md")
 
 
-@pytest.mark.parametrize("page", ["library.md", "verifying.md"])
+@pytest.mark.parametrize("page", ["library.md", "verifying.md", "federation.md"])
 def test_the_blocks_of_a_page_run(
     page: str, tmp_path: Path, environment: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +117,11 @@ from gql_auth.app import build_schema
 printed = build_schema(query=Query, subscription=Subscription).as_str()
 print(*(line.strip() for line in printed.splitlines() if "invite" in line or "ticks" in line))
 """,
+    "federation.md": """
+from gql_auth.app import build_schema
+printed = build_schema(query=Query, settings=auth.settings).as_str()
+print(*(line.strip() for line in printed.splitlines() if "cost" in line or "Product @" in line))
+""",
     "verifying.md": """
 print(who_calls(None))
 verifier = offline
@@ -124,6 +129,8 @@ print(who_calls("x"))
 """,
 }
 SAYS = {
+    "federation.md": 'type Product @key(fields: "upc") { '
+    'cost: Int! @hasRole(anyOf: ["buyer"]) @requiresScopes(scopes: [["role:buyer"]])\n',
     "library.md": "invite: String! @verifiedEmail ticks: Int! @authenticated\n",
     "verifying.md": "401: Access token required (ACCESS_TOKEN_MISSING)\n"
     "401: Invalid or tampered token (ACCESS_TOKEN_INVALID)\n",

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 HEAD_BYTES: Final = 65_536  # of a request line and headers, give or take what one read brings
 HEAD_TIME: Final = 10.0  # seconds from the connection's or the head's first byte to its last
+STALL_TIME: Final = 30.0  # seconds that a client may leave what is sent unread
 _FRAMING: Final = 8  # bytes of chunked coding for each byte of body; one-byte chunks take 5
 
 
@@ -30,7 +31,36 @@ def _headers(config: uvicorn.Config) -> dict[str, str]:
     return headers_of(https=cast(Any, config.app).settings.https)
 
 
-class Protocol(HttpToolsProtocol):
+class Unread(asyncio.Protocol):
+    """Cuts off a client that reads nothing. What is written waits in memory until it is read; a
+    plain close would wait for that, too, and uvicorn's pings end in a plain close."""
+
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """More waits to be read than should."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALL_TIME, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads."""
+        self._forget_stall()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody reads any more."""
+        self._forget_stall()
+        super().connection_lost(exc)
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+
+class Protocol(Unread, HttpToolsProtocol):
     """uvicorn's HTTP protocol, with our headers also on the answer to what is no HTTP, and a
     bound on the time and the memory that a message which never ends takes."""
 
@@ -135,7 +165,7 @@ class Handshake(ServerProtocol):
         return response
 
 
-class Socket(WebSocketsSansIOProtocol):
+class Socket(Unread, WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol on that handshake."""
 
     def __init__(self, config: uvicorn.Config, *rest: Any, **more: Any) -> None:

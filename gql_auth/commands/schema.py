@@ -1,17 +1,24 @@
 """`gql-auth schema` and `gql-auth migrate`."""
 
+from typing import Annotated
+
 import typer
 
 from gql_auth.app import build_schema
 from gql_auth.commands.running import explained, load_settings, out
+from gql_auth.kernel.settings import Settings
 from gql_auth.preparing import prepare
 from gql_auth.storage import migrate as migrations
 from gql_auth.storage.engine import sqlite_path
 
 
-def schema() -> None:
+def schema(
+    federation: Annotated[
+        bool, typer.Option(help="As a subgraph of Apollo Federation, for composition.")
+    ] = False,
+) -> None:
     """Print the GraphQL schema (SDL)."""
-    typer.echo(build_schema().as_str())
+    typer.echo(build_schema(settings=Settings(federation=federation)).as_str())
 
 
 def migrate() -> None:

@@ -156,7 +156,7 @@ class Factory:
             self.port.show(auth.metrics())
         elif self.folder is not None:
             _join(self.folder, auth)
-        _drain_before_end(auth, self.settings.shutdown_delay.total_seconds())
+        _end_in_order(auth, self.settings.shutdown_delay.total_seconds())
         return create_app(auth)
 
 
@@ -170,20 +170,26 @@ def _join(folder: str, auth: GraphQLAuth) -> None:
         auth.metrics()
 
 
-def _drain_before_end(auth: GraphQLAuth, delay: float) -> None:
-    """On the first SIGTERM be not ready, and end a while later; on the second at once."""
+def _end_in_order(auth: GraphQLAuth, delay: float) -> None:
+    """On the first SIGTERM be not ready, and end a while later; on the second, or a Ctrl+C, at
+    once. At the end hang up: uvicorn waits for responses, and some would go on for hours."""
     end = signal.getsignal(signal.SIGTERM)  # uvicorn's
-    if not delay or not callable(end) or current_thread() is not main_thread():
+    if not callable(end) or current_thread() is not main_thread():
         return
 
+    def on_end(number: int, frame: FrameType | None) -> None:
+        auth.hang_up()
+        end(number, frame)
+
     def on_sigterm(number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGTERM, on_end)
         auth.drain()
         later = Timer(delay, os.kill, (os.getpid(), number))
         later.daemon = True  # an end that comes sooner does not wait for it
         later.start()
 
-    signal.signal(signal.SIGTERM, on_sigterm)
+    signal.signal(signal.SIGINT, on_end)
+    signal.signal(signal.SIGTERM, on_sigterm if delay else on_end)
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess, folder: str | None) -> None:

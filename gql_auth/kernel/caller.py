@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 
@@ -26,3 +28,8 @@ class Caller:
     generation: int
     roles: tuple[str, ...]
     claims: Mapping[str, object]
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the token's time is over."""
+        return datetime.fromtimestamp(cast(float, self.claims["exp"]), UTC)

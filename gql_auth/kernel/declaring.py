@@ -2,6 +2,7 @@
 `gql_auth.kernel.settings`."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from dataclasses import field
 from datetime import timedelta
@@ -40,7 +41,11 @@ def setting(
 
 def fields_of(settings: Any) -> dict[str, dataclasses.Field[Any]]:
     """The settings of a class or an instance by field name, in the order of the documentation."""
-    return {each.name: each for each in dataclasses.fields(settings) if "doc" in each.metadata}
+    kind = settings if isinstance(settings, type) else type(settings)
+    known = {each.name: each for each in dataclasses.fields(kind) if "doc" in each.metadata}
+    # A class before what it inherits, as somebody reads it.
+    written = [name for each in kind.__mro__ for name in inspect.get_annotations(each)]
+    return {name: known[name] for name in written if name in known}
 
 
 def problem(settings: Any, name: str, value: object, why: str, *, mend: str | None = None) -> str:

@@ -55,9 +55,12 @@ class Feature:
         name: the folder's name.
         tables: the row classes; empty where the feature stores nothing.
         services: what `Unit.get` can hand out, by type.
-        queries, mutations: classes whose GraphQL fields join the schema's roots.
+        queries, mutations, subscriptions: classes whose GraphQL fields join the schema's roots.
+        types: GraphQL types that no field names, as those behind an interface.
         chores: what housekeeping makes its chores of.
         refusals: refusal -> the GraphQL type that stands for it in result unions.
+        entities: GraphQL type -> what finds many of it by `id`, for other subgraphs; see
+            `gql_auth.serving.federation`.
     """
 
     name: str
@@ -65,5 +68,8 @@ class Feature:
     services: Mapping[type, ServiceFactory] = field(default_factory=dict)
     queries: tuple[type, ...] = ()
     mutations: tuple[type, ...] = ()
+    subscriptions: tuple[type, ...] = ()
+    types: tuple[type, ...] = ()
     chores: tuple[Callable[[Settings], Chore], ...] = ()
     refusals: Mapping[type[Refused], type] = field(default_factory=dict)
+    entities: Mapping[type, Callable[..., Any]] = field(default_factory=dict)

@@ -22,6 +22,11 @@ def judge(settings: Any) -> tuple[list[str], list[str]]:
             problem(settings, "revocation_staleness", settings.revocation_staleness,
                      "is not longer than GQL_AUTH_REVOCATION_POLL: every token would be refused")
         )  # fmt: skip
+    if settings.trusted_documents != "off" and settings.trusted_documents_manifest is None:
+        problems.append(
+            problem(settings, "trusted_documents", settings.trusted_documents,
+                    "needs a manifest", mend="trusted_documents_manifest")
+        )  # fmt: skip
     if settings.database_direct_url and settings.embedded:
         problems.append(
             problem(settings, "database_direct_url", "",
@@ -74,7 +79,13 @@ def _notes(settings: Any) -> list[str]:
     if settings.https and not settings.trusted_proxies:
         notes.append("GQL_AUTH_TRUSTED_PROXIES is not set: behind a proxy all clients have its "
                      "address, and throttles by address count them as one")  # fmt: skip
-    off = [name for name in fields_of(settings) if getattr(settings, name) is None]
+    if settings.https and settings.introspection:
+        notes.append("GQL_AUTH_INTROSPECTION is on: anybody can read the whole schema; set it to "
+                     "off unless the API is public")  # fmt: skip
+    off = [
+        name for name in fields_of(settings)
+        if name.startswith("throttle_") and getattr(settings, name) is None
+    ]  # fmt: skip
     notes += [f"{PREFIX}{name.upper()}=off: nothing limits these attempts" for name in off]
     return notes
 

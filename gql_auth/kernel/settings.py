@@ -15,8 +15,11 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from gql_auth.kernel import parsing
+from gql_auth.kernel.connections import ConnectionLimits
 from gql_auth.kernel.declaring import PREFIX, SettingsError, fields_of, problem, setting
+from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
+from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
 
 # Read by the test and soak scripts, not by the server: known, so that nobody is warned of them.
@@ -28,8 +31,8 @@ ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 LogFormat = Literal["auto", "json", "console"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(OperationLimits, ConnectionLimits, Federating):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:

@@ -156,6 +156,10 @@ class Telemetry:
     def throttled(self, policy: str) -> None:
         """A throttle refused an attempt."""
 
+    def exceeded(self, bound: str) -> None:
+        """An operation went beyond one of its bounds and was refused: `depth`, `tokens`, ….
+        The values are the keys of `gql_auth.serving.costs.exceeding.BOUNDS`."""
+
     def removed(self, what: str, count: int) -> None:
         """Housekeeping removed rows: `sessions`, `events`, `throttles` or `addresses`."""
 
@@ -167,9 +171,14 @@ class Telemetry:
             heard: by notification; otherwise the poll found it.
         """
 
+    def limited(self, limit: str) -> None:
+        """A limit on sockets and streams was met: `address`, `account`, `operations`, `init`, or
+        `slow`."""
+
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Where a level can be read at any time, from any thread: `hash_queue`, `hash_running`,
-        `pool_held`, `pool_size`, `pool_waiting`, `ended_sessions`, `staleness_seconds`."""
+        `pool_held`, `pool_size`, `pool_waiting`, `open_sockets`, `open_streams`,
+        `ended_sessions`, `staleness_seconds`."""
 
 
 class Several(Telemetry):
@@ -225,6 +234,10 @@ class Several(Telemetry):
         for each in self._members:
             each.throttled(policy)
 
+    def exceeded(self, bound: str) -> None:
+        for each in self._members:
+            each.exceeded(bound)
+
     def removed(self, what: str, count: int) -> None:
         for each in self._members:
             each.removed(what, count)
@@ -232,6 +245,10 @@ class Several(Telemetry):
     def learned(self, *, lag: float, heard: bool) -> None:
         for each in self._members:
             each.learned(lag=lag, heard=heard)
+
+    def limited(self, limit: str) -> None:
+        for each in self._members:
+            each.limited(limit)
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         for each in self._members:

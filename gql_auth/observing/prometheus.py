@@ -22,7 +22,11 @@ _REFRESHES: Final = ("rotated", "replayed", "raced", "ahead", "reused", "expired
                      "missing", "revoked", "throttled", "unavailable")  # fmt: skip
 _ATTEMPTS: Final = ("succeeded", "refused", "invalid", "throttled", "unavailable")
 _REMOVED: Final = ("sessions", "events", "throttles", "addresses")
+_BOUNDS: Final = ("document_size", "tokens", "lines", "depth", "aliases", "root_fields", "repeats",
+                  "directives", "complexity", "introspection", "introspections",
+                  "variables_size", "input_depth", "batch", "time")  # fmt: skip
 _KINDS: Final = ("query", "mutation", "none")
+_LIMITS: Final = ("address", "account", "operations", "init", "slow")
 _WAYS: Final = ("notification", "poll")
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LAGS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -34,6 +38,8 @@ _LEVELS: Final[dict[str, tuple[str, Literal["livesum", "livemax"]]]] = {
     "pool_held": ("Database connections that requests hold.", "livesum"),
     "pool_size": ("Database connections that requests may hold.", "livesum"),
     "pool_waiting": ("Requests that wait for a database connection.", "livesum"),
+    "open_sockets": ("WebSockets that are open.", "livesum"),
+    "open_streams": ("Event streams that are open.", "livesum"),
     "ended_sessions": ("Sessions whose access tokens are refused from memory.", "livemax"),
     "staleness_seconds": (
         "Seconds since all was known that the database holds of ended sessions.",
@@ -67,6 +73,9 @@ class Prometheus(Telemetry):
         self._logins = self._counter("logins", "Sign-ins.", "outcome", known=_ATTEMPTS)
         self._signups = self._counter("signups", "Sign-ups.", "outcome", known=_ATTEMPTS)
         self._throttled = self._counter("throttled", "Attempts that a throttle refused.", "policy")
+        self._exceeded = self._counter(
+            "exceeded", "Operations refused because they ask for too much.", "bound", known=_BOUNDS
+        )
         self._removed = self._counter(
             "removed_rows", "Rows that housekeeping removed.", "what", known=_REMOVED
         )
@@ -76,6 +85,9 @@ class Prometheus(Telemetry):
             "way",
             _LAGS,
             _WAYS,
+        )
+        self._limited = self._counter(
+            "limited", "Limits on sockets and streams that were met.", "limit", known=_LIMITS
         )
         self._levels = {
             name: Gauge(
@@ -162,6 +174,10 @@ class Prometheus(Telemetry):
         """Count a refused attempt."""
         self._throttled.labels(policy).inc()
 
+    def exceeded(self, bound: str) -> None:
+        """Count an operation that asked for too much."""
+        self._exceeded.labels(bound).inc()
+
     def removed(self, what: str, count: int) -> None:
         """Count removed rows."""
         self._removed.labels(what).inc(count)
@@ -169,6 +185,10 @@ class Prometheus(Telemetry):
     def learned(self, *, lag: float, heard: bool) -> None:
         """Note how long a revocation was on its way."""
         self._lag.labels(_WAYS[0] if heard else _WAYS[1]).observe(lag)
+
+    def limited(self, limit: str) -> None:
+        """Count what a limit stopped."""
+        self._limited.labels(limit).inc()
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Show a level; one that nobody knows of is left out."""

@@ -1,5 +1,6 @@
 """What a resolver knows of its request."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -11,11 +12,12 @@ from gql_auth.kernel.errors import Forbidden, Unauthenticated
 from gql_auth.kernel.parsing import Network
 from gql_auth.kernel.unit import Units
 from gql_auth.serving.cookies import CookieRules, RefreshCookie, require_own_site
+from gql_auth.serving.leases import Keeper, Lease
 
 _USER_AGENT_LENGTH: Final = 512
 
 
-class Doorkeeper(Protocol):
+class Doorkeeper(Keeper, Protocol):
     """What the context needs of the running system; the composition root provides it."""
 
     @property
@@ -67,6 +69,8 @@ class RequestContext:
         self.request = request
         self.system = system
         self.connection_params: dict[str, object] | None = None
+        self.credentials = 0  # fields of this request that check or set a password, so far
+        self.lease: Lease | None = None  # of a socket or a stream
         self._caller: Caller | None = None
         self._cookie: RefreshCookie | None = None
         self._client: Client | None = None
@@ -101,6 +105,7 @@ class RequestContext:
 
         Raises:
             Unauthenticated: no token, or it is expired, invalid or its session has ended.
+            TooManyConnections: more sockets and streams act as this account than may.
         """
         # A socket has one context for all its life: there, a token is looked at each time.
         if self._caller is None or self.request.scope["type"] == "websocket":
@@ -111,7 +116,14 @@ class RequestContext:
         else:
             # An operation may be long, and its session end while it runs.
             self.system.require_alive(self._caller)
+        if self.lease is not None:
+            self.lease.prove(self._caller)
         return self._caller
+
+    def last_words(self) -> AbstractContextManager[object]:
+        """While this is entered, what the operation says goes out even when the caller's session
+        has just ended; a socket or a stream waits a moment for it before it closes."""
+        return self.lease.last_words() if self.lease else nullcontext()
 
     @property
     def known_caller(self) -> Caller | None:
@@ -152,11 +164,14 @@ class RequestContext:
 
         Raises:
             Forbidden: another site's page is asking, or it is no POST (a WebSocket and a GET
-                neither carry the cookie on purpose nor can answer it).
+                neither carry the cookie on purpose nor can answer it), or one that is answered
+                by a stream (its head is gone before the cookie is known).
         """
         if self._cookie is None:
             if self.request.scope["type"] != "http" or self.request.scope["method"] != "POST":
                 raise Forbidden("POST_REQUIRED", "Send this operation by HTTP POST")
+            if self.lease is not None:
+                raise Forbidden("POST_REQUIRED", "Send this operation by HTTP POST, for JSON")
             rules = self.system.cookie_rules
             require_own_site(self.request, rules)
             self._cookie = RefreshCookie(rules, rules.find(self.request.headers))

@@ -1,8 +1,8 @@
-"""How many fields of one operation may check or set a credential.
+"""How many fields of one request may check or set a credential.
 
-A password is guessed one at a time: an operation of a hundred aliased logins would be a hundred
-guesses for the price of one request. It is refused as a whole, before anything runs, whatever
-`@include` and `@skip` would make of it.
+A password is guessed one at a time: an operation of a hundred aliased logins, or a batch of a
+hundred operations, would be a hundred guesses for the price of one request. What is too much is
+refused as a whole, before anything of it runs, whatever `@include` and `@skip` would make of it.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any, Final
 
 from graphql import (
-    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -28,30 +27,27 @@ from gql_auth.serving.errors import VALIDATION_FAILED
 CREDENTIAL: Final[Mapping[str, bool]] = {"gql_auth_credential": True}
 
 
-def too_many(
-    schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, *, most: int
-) -> GraphQLError | None:
-    """The error for an operation with more credential fields than `most`."""
-    names = _credential_fields(schema)
-    fragments: dict[str, FragmentDefinitionNode] = {}
-    operations = []
-    for node in document.definitions:
-        if isinstance(node, FragmentDefinitionNode):
-            fragments.setdefault(node.name.value, node)
-        elif isinstance(node, OperationDefinitionNode) and node.operation is OperationType.MUTATION:
-            operations.append(node)
-    for operation in operations:
-        if operation_name in {None, operation.name.value if operation.name else None}:
-            found: set[str] = set()
-            _collect(operation.selection_set, names, fragments, set(), found)
-            if len(found) > most:
-                allowed = "one field" if most == 1 else f"{most} fields"
-                return GraphQLError(
-                    f"An operation may hold {allowed} that check or set a password, this one "
-                    f"holds {len(found)}; send them one by one",
-                    extensions={"code": VALIDATION_FAILED, "reason": "TOO_MANY_CREDENTIAL_FIELDS"},
-                )
-    return None
+def too_many(found: int, *, most: int) -> GraphQLError:
+    """The error for a request with more credential fields than `most`."""
+    allowed = "one field" if most == 1 else f"{most} fields"
+    return GraphQLError(
+        f"A request may hold {allowed} that check or set a password, this one "
+        f"holds {found}; send them one by one",
+        extensions={"code": VALIDATION_FAILED, "reason": "TOO_MANY_CREDENTIAL_FIELDS"},
+    )
+
+
+def credential_fields(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+) -> int:
+    """How many credential fields an operation has."""
+    if operation.operation is not OperationType.MUTATION:
+        return 0
+    found: set[str] = set()
+    _collect(operation.selection_set, _credential_fields(schema), fragments, set(), found)
+    return len(found)
 
 
 def _collect(

@@ -3,15 +3,14 @@ WebSocket. An ASGI application; a route of a host's router points at it."""
 
 import logging
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
-from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
+from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http.ides import GraphQL_IDE
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -20,43 +19,40 @@ from strawberry.types.graphql import OperationType
 
 from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.entropy import random_name
-from gql_auth.kernel.errors import Forbidden, Unavailable
+from gql_auth.kernel.errors import Forbidden, Refused, Unavailable
+from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
-from gql_auth.serving import explorer, http, observed
+from gql_auth.serving import explorer, http, observed, streams
+from gql_auth.serving.connections import Kind, TooManyConnections
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
+from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.errors import NO_OPERATION, internal_error
+from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
+from gql_auth.serving.sockets import CONNECTION, TRY_AGAIN_LATER, SocketAdapter, SocketHandler
 
 _log = logging.getLogger("gql_auth.requests")
 
-INIT_TIMEOUT: Final = timedelta(seconds=10)
-_REASON_BYTES: Final = 123
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
+_STREAMED: Final = frozenset({OperationType.SUBSCRIPTION})
 
 ContextFactory = Callable[[HTTPConnection], RequestContext]
-
-
-class _Socket(ASGIWebSocketAdapter):
-    """Strawberry puts what a client sent into the reason it closes with; a close frame has room
-    for 123 bytes (RFC 6455, section 5.5) and fails on more."""
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close with as much of the reason as fits."""
-        await super().close(code, reason.encode()[:_REASON_BYTES].decode(errors="ignore"))
 
 
 class GraphQLEndpoint(GraphQL[RequestContext, None]):
     """GraphQL over HTTP by our own hand; Strawberry's WebSocket protocol beneath."""
 
-    websocket_adapter_class = _Socket
+    websocket_adapter_class = SocketAdapter
+    graphql_transport_ws_handler_class = SocketHandler
 
     def __init__(
         self,
         schema: AuthSchema,
         make_context: ContextFactory,
         system: Callable[[], Doorkeeper],
+        limits: OperationLimits,
         telemetry: Callable[[], Telemetry] = Telemetry,
     ) -> None:
         no_ide: GraphQL_IDE | None = None
@@ -64,8 +60,10 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             schema,
             graphql_ide=no_ide,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-            connection_init_wait_timeout=INIT_TIMEOUT,
+            max_subscriptions_per_connection=None,  # the handler's own bound has a code
         )
+        self._documents = schema.persisted
+        self._limits = limits
         self._make_context = make_context
         self._system = system
         self._telemetry = telemetry
@@ -77,16 +75,24 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             return
         socket = WebSocket(scope, receive, send)
         try:
-            require_own_site(socket, self._system().cookie_rules)
+            await self._serve_socket(socket)
         except Forbidden:
             await socket.close(1008)
-            return
         except Unavailable:
-            await socket.close(1013)  # "try again later"
-            return
+            await socket.close(TRY_AGAIN_LATER)
+        except TooManyConnections as refused:
+            await _deny(socket, refused)
+
+    async def _serve_socket(self, socket: WebSocket) -> None:
+        connections = self._system().connections
+        require_own_site(socket, self._system().cookie_rules)
+        address = self._make_context(socket).client.ip_address
         # A socket lives for hours: its lines in the log belong together, but it is no span.
         parent = parent_of(socket.headers.getlist("traceparent"))
-        with Trace(parent.trace_id if parent else None):
+        with (
+            connections.opened(Kind.SOCKET, address) as socket.scope[CONNECTION],
+            Trace(parent.trace_id if parent else None),
+        ):
             await self.run(socket)
 
     async def get_context(
@@ -139,8 +145,14 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         except http.BadRequest as problem:
             note["refused"] = str(problem)
             body, status, headers = problem.body, problem.status, problem.headers
+        except Exceeded as refused:
+            self._telemetry().exceeded(refused.bound)
+            body, status, headers = {"errors": [refused.formatted]}, 400, {}
+        except TooManyConnections as refused:
+            note["refused"] = str(refused)
+            body, status, headers = _body_of(refused), 429, {}
         except Unavailable as refused:
-            body = {"errors": [{"message": str(refused), "extensions": refused.extensions}]}
+            body = _body_of(refused)
             status, headers = 503, {"Retry-After": str(refused.retry_after)}
         except Exception as defect:  # noqa: BLE001 - the last-resort handler: masked and logged
             body = {"errors": [internal_error(defect, request_id=note["request_id"])]}
@@ -157,29 +169,83 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             page, policy = explorer.render()
             headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
             return Response(page, media_type=http.HTML, headers=headers)
+        if form := streams.form_for(accept):
+            return await self._stream(form, request, note, seen)
         media_type = http.prefers(accept)
-        asked = await http.read_request(request)
+        asked = await http.read_request(request, max_batch=self._limits.max_batch)
         context = self._make_context(request)
-        answer = await self._execute(asked, context, request.method, note)
-        seen.judge(answer.get("errors", ()))
+        answers = [
+            await self._answer_one(each, context, request.method, note, batch=asked.is_batch)
+            for each in asked.operations  # one after the other: the second may need the first
+        ]
+        failures = [failure for answer in answers for failure in answer.get("errors", ())]
+        seen.judge(failures)
         seen.prove(context)
-        status = http.status_of(answer, media_type)
-        if status in {401, 403}:
-            answer.pop("data", None)
-        response = Response(http.encode(answer), status, media_type=f"{media_type}; charset=utf-8")
-        response.headers["Vary"] = "Accept, Origin"
-        self._add_headers(response, answer, context, status)
+        if asked.is_batch:
+            media_type, content = http.JSON, http.encode(answers)
+            status = 403 if any(map(http.is_cross_site, answers)) else 200
+        else:
+            (answer,) = answers
+            status = http.status_of(answer, media_type)
+            if status in {401, 403}:
+                answer.pop("data", None)
+            content = http.encode(answer)
+        response = Response(content, status, media_type=f"{media_type}; charset=utf-8")
+        self._add_headers(response, failures, context)
+        self._say_how_long(response, asked, context, failures)
         return response
 
-    @staticmethod
-    def _add_headers(
-        response: Response, answer: dict[str, Any], context: RequestContext, status: int
+    async def _stream(
+        self, form: streams.Form, request: Request, note: dict[str, Any], seen: observed.Seen
+    ) -> Response:
+        """An answer that stays open. Whatever becomes of the operation is told within it: that is
+        how graphql-sse wants it, as a browser's EventSource reads nothing else."""
+        seen.counts = False  # as a socket's operations
+        (asked,) = (await http.read_request(request)).operations
+        context = self._make_context(request)
+        context.system.connections.require_room(context.client.ip_address)
+        _describe(note, asked, [], context)
+
+        async def run() -> Any:
+            return await self.schema.stream(
+                self._documents.resolve(asked.query, asked.document_id, asked.extensions),
+                variable_values=asked.variables,
+                context_value=context,
+                operation_name=asked.operation_name,
+                allowed_operation_types=_STREAMED | (_READS if request.method == "GET" else _ALL),
+                operation_extensions=asked.extensions,
+            )
+
+        response = streams.Stream(form, context, run, note["request_id"])
+        response.headers["Vary"] = "Accept, Origin"
+        return response
+
+    def _say_how_long(
+        self,
+        response: Response,
+        asked: http.Asked,
+        context: RequestContext,
+        failures: Sequence[Any],
     ) -> None:
-        if status in {401, 403} and not http.is_cross_site(answer):
-            response.headers["WWW-Authenticate"] = http.challenge(answer)
+        """What caches may do with the answer: without a word of it, nothing (`SecureHeaders`)."""
+        request = context.request
+        response.headers["Vary"] = "Accept, Origin"
+        if "authorization" in request.headers or context.known_caller or context.cookie_answer:
+            response.headers["Cache-Control"] = "private, no-store"
+            return
+        seconds = int(self._limits.document_max_age.total_seconds())
+        named = request.scope["method"] == "GET" and asked.operations[0].is_named
+        if named and seconds and not failures:
+            response.headers["Cache-Control"] = f"public, max-age={seconds}"
+            response.headers["Vary"] += ", Authorization"
+
+    @staticmethod
+    def _add_headers(response: Response, failures: Sequence[Any], context: RequestContext) -> None:
+        if response.status_code in {401, 403} and not http.is_cross_site({"errors": failures}):
+            response.headers["WWW-Authenticate"] = http.challenge({"errors": failures})
         waits = [
             failure["extensions"]["retryAfter"]
-            for failure in answer.get("errors", ())
+            for failure in failures
             if "retryAfter" in failure["extensions"]
         ]
         if waits:
@@ -187,20 +253,42 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         if context.cookie_answer is not None:
             response.headers.append("Set-Cookie", context.cookie_answer)
 
-    async def _execute(
+    async def _answer_one(
         self,
         asked: http.GraphQLRequest,
         context: RequestContext,
         method: str,
         note: dict[str, Any],
+        *,
+        batch: bool,
+    ) -> dict[str, Any]:
+        try:
+            text = self._documents.resolve(asked.query, asked.document_id, asked.extensions)
+            answer = await self._execute(asked, text, context, method)
+        except DocumentRefused as refused:
+            answer = {"errors": [refused.formatted]}
+        except http.BadRequest as problem:
+            if not batch:
+                raise
+            answer = problem.body  # those before it have run, and are answered
+        _describe(note, asked, answer.get("errors", ()), context)
+        return answer
+
+    async def _execute(
+        self,
+        asked: http.GraphQLRequest,
+        text: str | None,
+        context: RequestContext,
+        method: str,
     ) -> dict[str, Any]:
         try:
             result = await self.schema.execute(
-                asked.query,
+                text,
                 variable_values=asked.variables,
                 context_value=context,
                 operation_name=asked.operation_name,
                 allowed_operation_types=_READS if method == "GET" else _ALL,
+                operation_extensions=asked.extensions,
             )
         except (CannotGetOperationTypeError, MissingQueryError):
             raise http.BadRequest(400, NO_OPERATION) from None
@@ -219,14 +307,27 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         # A request error (parse, validation, variables) never got as far as data.
         if result.data is not None or not failures or any("path" in each for each in failures):
             answer["data"] = result.data
-        _describe(note, asked, failures, context)
+            self._documents.remember(text or "", asked.extensions)
         return answer
+
+
+def _body_of(refused: Refused) -> dict[str, Any]:
+    return {"errors": [{"message": str(refused), "extensions": refused.extensions}]}
+
+
+async def _deny(socket: WebSocket, refused: TooManyConnections) -> None:
+    """Refuse a handshake, with the reason where the server can pass it on."""
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        answer = Response(http.encode(_body_of(refused)), 429, media_type=http.JSON)
+        await socket.send_denial_response(answer)
+    else:
+        await socket.close(TRY_AGAIN_LATER)
 
 
 def _describe(
     note: dict[str, Any],
     asked: http.GraphQLRequest,
-    failures: list[Any],
+    failures: Sequence[Any],
     context: RequestContext,
 ) -> None:
     """What the log says of an operation: its name and outcome, never its text or variables."""

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Refused, Unavailable
+from gql_auth.serving.concealing import conceal
 
 _log = logging.getLogger("gql_auth.errors")
 
@@ -20,18 +21,21 @@ NO_OPERATION: Final = "`operationName` names no operation of the document, or is
 _MESSAGE_LENGTH: Final = 500
 
 
-def translate(errors: Iterable[GraphQLError], *, request_code: str = BAD_INPUT) -> None:
+def translate(
+    errors: Iterable[GraphQLError], *, request_code: str = BAD_INPUT, written: str | None = None
+) -> None:
     """Give each error its code, in place. An expected refusal is told as it stands, a defect is
     masked with a reference that the log explains.
 
     Args:
         request_code: for errors of the request itself, which have no path.
+        written: what the client sent, where errors may name nothing else of the schema.
     """
     for error in errors:
-        _translate(error, request_code)
+        _translate(error, request_code, written)
 
 
-def _translate(error: GraphQLError, request_code: str) -> None:
+def _translate(error: GraphQLError, request_code: str, written: str | None) -> None:
     cause = _root(error)
     # Before anything else: graphql-core copies `message` and `extensions` of whatever exception
     # has them, so a refusal would go out with the message of its class.
@@ -43,6 +47,9 @@ def _translate(error: GraphQLError, request_code: str) -> None:
     elif isinstance(cause, CannotGetOperationTypeError):  # over HTTP, the endpoint tells it
         error.message = NO_OPERATION
         error.extensions = {"code": BAD_INPUT}
+    elif isinstance(cause, InvalidOperationTypeError):  # over HTTP likewise; in a stream here
+        error.message = "GET runs queries and subscriptions only; use POST"
+        error.extensions = {"code": BAD_INPUT}
     elif (cause is None or isinstance(cause, GraphQLError)) and "code" in (error.extensions or {}):
         return
     elif isinstance(error, GraphQLSyntaxError):
@@ -52,7 +59,8 @@ def _translate(error: GraphQLError, request_code: str) -> None:
         error.message = "The document nests too deeply"
         error.extensions = {"code": PARSE_FAILED}
     elif error.path is None and (cause is None or isinstance(cause, GraphQLError)):
-        error.message = error.message[:_MESSAGE_LENGTH]
+        message = error.message if written is None else conceal(error.message, written)
+        error.message = message[:_MESSAGE_LENGTH]
         error.extensions = {"code": request_code}
     elif cause is None or isinstance(cause, GraphQLError):
         # A resolver raised a GraphQLError of its own: a message meant for the client.

@@ -1,6 +1,7 @@
 """From HTTP to a GraphQL request and back: negotiation, bounded reading, status codes."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,15 +11,20 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect, Request
 
 from gql_auth.serving import errors
+from gql_auth.serving.costs.exceeding import Exceeded
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
 HTML: Final = "text/html"
 MAX_BODY: Final = 1_000_000  # bytes
-# graphql-core counts the lines from the start for each of a hundred errors: half a million empty
-# ones would take it half a minute.
-MAX_LINES: Final = 4_000
 BODY_TIME: Final = 10.0  # seconds
+# What the draft of persisted documents calls it, and what Relay does.
+_IDS: Final = ("documentId", "doc_id")
+_QUERY: Final = "`query` must be a string holding a GraphQL document"
+MAX_ACCEPT: Final = 1000  # characters of `Accept` that are looked at
+# Data beside errors: GraphQL over HTTP's own number, within what every client takes for success.
+PARTIAL: Final = 294
+_QVALUE: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")  # RFC 9110, section 12.4.2
 
 
 class BadRequest(Exception):  # noqa: N818 - an answer to the client, not an error in us
@@ -37,72 +43,94 @@ class BadRequest(Exception):  # noqa: N818 - an answer to the client, not an err
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """One operation as a client sent it."""
+    """One operation as a client sent it: by its text, or by the name of its document."""
 
-    query: str
+    query: str | None
     variables: dict[str, Any] | None
     operation_name: str | None
+    extensions: dict[str, Any] | None = None
+    document_id: str | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the document is named instead of sent."""
+        return self.query is None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an HTTP request asks for.
+
+    Args:
+        operations: one or more.
+        is_batch: whether the answer is a list, too.
+    """
+
+    operations: tuple[GraphQLRequest, ...]
+    is_batch: bool = False
 
 
 def prefers(accept: str | None) -> str:
     """The media type of the answer, by the client's `Accept` (RFC 9110, section 12.5.1).
 
-    Without preference it is `application/json`, which every client reads.
+    Without preference it is `application/json`, which every client reads. Named alike, the newer
+    type wins: whoever lists it can read its status codes.
 
     Raises:
         BadRequest: 406, neither is acceptable.
     """
     ranges = _ranges(accept) if accept and accept.strip() else {"*/*": 1.0}
-    best, best_quality = JSON, 0.0
-    for offered in (JSON, GRAPHQL_RESPONSE):
-        quality = next(
-            (ranges[each] for each in (offered, "application/*", "*/*") if each in ranges), 0.0
-        )
-        named = offered in ranges and best not in ranges
-        if quality > best_quality or (quality == best_quality > 0 and named):
-            best, best_quality = offered, quality
-    if best_quality == 0 and ranges.get(HTML, 0) == 0:
+    newer, older = _quality(ranges, GRAPHQL_RESPONSE), _quality(ranges, JSON)
+    if newer == older == 0:
         raise BadRequest(406, f"Accept must allow {GRAPHQL_RESPONSE} or {JSON}")
-    if best_quality == 0:
-        return JSON
-    # Named alike, the newer type wins: whoever lists it can read its status codes.
-    if ranges.get(GRAPHQL_RESPONSE, 0) >= best_quality:
+    if newer > older or (newer == older and GRAPHQL_RESPONSE in ranges):
         return GRAPHQL_RESPONSE
-    return best
+    return JSON
 
 
 def wants_page(accept: str | None) -> bool:
     """Whether a browser asks for a page rather than a client for data."""
     ranges = _ranges(accept or "")
-    return ranges.get(HTML, 0) > max(ranges.get(JSON, 0), ranges.get(GRAPHQL_RESPONSE, 0))
+    page = ranges.get(HTML, 0.0)
+    data = max(_quality(ranges, GRAPHQL_RESPONSE), _quality(ranges, JSON))
+    named = GRAPHQL_RESPONSE in ranges or JSON in ranges
+    return page > data or (page == data > 0 and not named)
+
+
+def _quality(ranges: Mapping[str, float], media_type: str) -> float:
+    """How much a type is wanted: the most specific range that takes it says so."""
+    return next(
+        (ranges[each] for each in (media_type, "application/*", "*/*") if each in ranges), 0.0
+    )
 
 
 def _ranges(accept: str) -> dict[str, float]:
     found: dict[str, float] = {}
-    for part in accept[:1000].split(","):
+    for part in accept[:MAX_ACCEPT].split(","):
         media, *parameters = (piece.strip().lower() for piece in part.split(";"))
         quality = 1.0
         for parameter in parameters:
             name, _, value = parameter.partition("=")
             if name.strip() == "q":
-                try:
-                    quality = min(max(float(value), 0.0), 1.0)
-                except ValueError:
-                    quality = 0.0
+                quality = float(value) if _QVALUE.fullmatch(value.strip()) else 0.0
         found[media] = max(quality, found.get(media, 0.0))
     return found
 
 
-async def read_request(request: Request) -> GraphQLRequest:
-    """The GraphQL request in an HTTP request.
+async def read_request(request: Request, *, max_batch: int = 1) -> Asked:
+    """What an HTTP request asks for.
+
+    Args:
+        max_batch: operations in one request at most.
 
     Raises:
         BadRequest: with the status and the mend.
+        Exceeded: more operations than that.
     """
     if request.method == "GET":
-        return _from_query(request.query_params)
+        return Asked((_from_query(request.query_params),))
     require_json(request.headers)
-    return _from_body(await _read_body(request))
+    return _from_body(await _read_body(request), max_batch)
 
 
 def require_json(headers: Headers) -> None:
@@ -145,21 +173,27 @@ async def _read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _from_body(body: bytes) -> GraphQLRequest:
+def _from_body(body: bytes, max_batch: int) -> Asked:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(400, f"The body is not valid JSON in UTF-8: {error}"[:300]) from None
-    if isinstance(value, list):
-        raise BadRequest(400, "Batching is not enabled: send one operation a request")
-    if not isinstance(value, dict):
+    if isinstance(value, dict):
+        return Asked((read_operation(value),))
+    if not isinstance(value, list):
         raise BadRequest(400, "The body must be a JSON object with a `query`")
-    return _request(value)
+    if not value:
+        raise BadRequest(400, "The list of operations is empty")
+    if len(value) > max_batch:
+        raise Exceeded("batch", limit=max_batch, found=len(value))
+    if not all(isinstance(each, dict) for each in value):
+        raise BadRequest(400, "Each operation of the list must be an object with a `query`")
+    return Asked(tuple(map(read_operation, value)), is_batch=True)
 
 
 def _from_query(parameters: QueryParams) -> GraphQLRequest:
     value: dict[str, Any] = {}
-    for name in ("query", "operationName", "variables", "extensions"):
+    for name in ("query", "operationName", "variables", "extensions", *_IDS):
         given = parameters.getlist(name)
         if len(given) > 1:
             raise BadRequest(400, f"`{name}` is given more than once")
@@ -173,22 +207,32 @@ def _from_query(parameters: QueryParams) -> GraphQLRequest:
                 raise BadRequest(400, f"`{name}` is not valid JSON") from None
         else:
             value.pop(name, None)
-    return _request(value)
+    return read_operation(value)
 
 
-def _request(value: Mapping[str, Any]) -> GraphQLRequest:
-    query = value.get("query")
-    if not isinstance(query, str) or not query.strip():
-        raise BadRequest(400, "`query` must be a string holding a GraphQL document")
-    if query.count("\n") + query.count("\r") - query.count("\r\n") >= MAX_LINES:
-        raise BadRequest(400, f"The document has more than {MAX_LINES} lines")
-    name = value.get("operationName")
-    if name is not None and not isinstance(name, str):
+def read_operation(value: Mapping[str, Any]) -> GraphQLRequest:
+    """One operation from a decoded body, a query string or a message.
+
+    Raises:
+        BadRequest: 400, naming what is wrong.
+    """
+    query, extensions = value.get("query"), value.get("extensions")
+    if query is not None and (not isinstance(query, str) or not query.strip()):
+        raise BadRequest(400, _QUERY)
+    for name in ("variables", "extensions"):
+        if not isinstance(value.get(name), dict | None):
+            raise BadRequest(400, f"`{name}` must be an object or null")
+    operation_name = value.get("operationName")
+    if operation_name is not None and not isinstance(operation_name, str):
         raise BadRequest(400, "`operationName` must be a string or null")
-    for optional in ("variables", "extensions"):
-        if not isinstance(value.get(optional), dict | None):
-            raise BadRequest(400, f"`{optional}` must be an object or null")
-    return GraphQLRequest(query, value.get("variables"), name or None)
+    document_id = next((value[each] for each in _IDS if value.get(each) is not None), None)
+    if document_id is not None and not isinstance(document_id, str):
+        raise BadRequest(400, "The document's id must be a string")
+    if query is None and document_id is None and not (extensions or {}).get("persistedQuery"):
+        raise BadRequest(400, _QUERY)
+    return GraphQLRequest(
+        query, value.get("variables"), operation_name or None, extensions, document_id
+    )
 
 
 def read_message(data: str | bytes) -> dict[str, Any]:
@@ -205,7 +249,7 @@ def read_message(data: str | bytes) -> dict[str, Any]:
         raise orjson.JSONDecodeError("not a message", "", 0)
     if message["type"] == "subscribe":
         try:
-            _request(payload or {})
+            read_operation(payload or {})
         except BadRequest:
             raise orjson.JSONDecodeError("not a request", "", 0) from None
     return message
@@ -218,21 +262,22 @@ def status_of(result: Mapping[str, Any], media_type: str) -> int:
     over HTTP: 200 with `application/json`.
     """
     failures = result.get("errors") or []
-    codes = {failure["extensions"].get("code") for failure in failures}
     if is_cross_site(result):
         return 403
-    if not failures or media_type == JSON or not _nothing_served(result):
+    if not failures or media_type == JSON:
         return 200
-    for code, status in (
-        ("UNAUTHENTICATED", 401),
-        ("FORBIDDEN", 403),
-        ("SERVICE_UNAVAILABLE", 503),
-    ):
-        if code in codes:
-            return status
-    if "data" not in result:
-        return 400
-    return 200
+    codes = {failure["extensions"].get("code") for failure in failures}
+    if _nothing_served(result):
+        for code, status in (
+            ("UNAUTHENTICATED", 401),
+            ("FORBIDDEN", 403),
+            ("SERVICE_UNAVAILABLE", 503),
+        ):
+            if code in codes:
+                return status
+    if "data" in result:
+        return PARTIAL
+    return 500 if errors.INTERNAL in codes else 400
 
 
 def is_cross_site(result: Mapping[str, Any]) -> bool:
@@ -266,7 +311,7 @@ def challenge(result: Mapping[str, Any]) -> str:
     return 'Bearer realm="gql-auth", error="insufficient_scope"'
 
 
-def encode(answer: Mapping[str, Any]) -> bytes:
+def encode(answer: object) -> bytes:
     """JSON in UTF-8. What orjson refuses (integers past 64 bits) the slower way takes."""
     try:
         return orjson.dumps(answer)

@@ -1,6 +1,6 @@
 """What telemetry is told of a request: which operation it was, how it went, who asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +8,6 @@ from strawberry.types.execution import ExecutionContext
 
 from gql_auth.kernel.telemetry import SIGN_IN
 from gql_auth.serving.context import RequestContext
-from gql_auth.serving.schema import CachedDocuments, DocumentCache
 
 _KEY: Final = "gql_auth.seen"
 
@@ -39,23 +38,8 @@ class Seen:
             self.proven_by = SIGN_IN
 
 
-class ObservedDocuments(CachedDocuments):
-    """Notes on the request's context which operation is about to be run."""
-
-    def on_validate(self) -> Iterator[None]:
-        """Note it once the document was found valid."""
-        yield from super().on_validate()
-        execution = self.execution_context
-        context = execution.context
-        if (
-            isinstance(context, RequestContext)
-            and execution.graphql_document is not None
-            and not execution.pre_execution_errors
-        ):
-            _note(context, execution)
-
-
-def _note(context: RequestContext, execution: ExecutionContext) -> None:
+def note(context: RequestContext, execution: ExecutionContext) -> None:
+    """Note which operation is about to be run."""
     seen = context.request.scope.get(_KEY)
     if isinstance(seen, Seen):
         seen.kind = execution.operation_type.value
@@ -67,9 +51,3 @@ def begin(scope: Any) -> Seen:
     seen = Seen()
     scope[_KEY] = seen
     return seen
-
-
-def observed_documents(credential_fields: int) -> Any:
-    """A factory of extensions that share one cache of documents."""
-    cache = DocumentCache()
-    return lambda: ObservedDocuments(cache, credential_fields)

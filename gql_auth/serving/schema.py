@@ -1,127 +1,31 @@
 """The schema: features' fields and the host's own, permissions printed, errors translated."""
 
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
-from functools import partial
-from typing import Any, Final
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import strawberry
-from graphql import DocumentNode, GraphQLError, GraphQLSyntaxError, parse
-from strawberry.extensions import SchemaExtension
+from graphql import GraphQLError, specified_rules
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.permission import PermissionExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition, has_object_definition
-from strawberry.types.execution import ExecutionContext
+from strawberry.types.execution import ExecutionContext, PreExecutionError
 from strawberry.types.field import StrawberryField
 
+from gql_auth.kernel.limits import OperationLimits
+from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.serving import errors as answers
-from gql_auth.serving.credentials import too_many
+from gql_auth.serving.context import RequestContext
+from gql_auth.serving.costs.exceeding import Exceeded
+from gql_auth.serving.documents import DocumentCache
+from gql_auth.serving.judging import Judge
 from gql_auth.serving.permissions import Guard
+from gql_auth.serving.persisted import Manifest, Persisted
 
-# The introspection query has about 400 tokens; validation time can grow with their square.
-MAX_TOKENS: Final = 4_000
-
-
-_TOKEN_BYTES: Final = 500  # of memory that a parsed document takes for each of its tokens
-
-
-class DocumentCache:
-    """Parsed and validated documents by their text, bounded in entries and in bytes of memory.
-
-    Only valid documents are kept, and none larger than a tenth of the whole, so that a stranger
-    cannot fill the memory; the least recently used go first.
-    """
-
-    def __init__(self, entries: int = 1_000, size: int = 32_000_000) -> None:
-        self._entries = entries
-        self._size = size
-        self._held = 0
-        self._documents: OrderedDict[str, tuple[DocumentNode, int]] = OrderedDict()
-
-    def get(self, text: str) -> DocumentNode | None:
-        """The document of that very text, if it was seen and found valid."""
-        kept = self._documents.get(text)
-        if kept is None:
-            return None
-        self._documents.move_to_end(text)
-        return kept[0]
-
-    def put(self, text: str, document: DocumentNode) -> None:
-        """Keep a valid document."""
-        size = _size_of(text, document)
-        if size > self._size // 10 or text in self._documents:
-            return
-        self._documents[text] = (document, size)
-        self._held += size
-        while len(self._documents) > self._entries or self._held > self._size:
-            _, (_, freed) = self._documents.popitem(last=False)
-            self._held -= freed
-
-
-def _size_of(text: str, document: DocumentNode) -> int:
-    """What a document takes of memory, about; comments are tokens, too."""
-    tokens = 0
-    token = document.loc.start_token if document.loc else None
-    while token is not None:
-        tokens += 1
-        token = token.next
-    return 2 * len(text) + _TOKEN_BYTES * tokens
-
-
-class CachedDocuments(SchemaExtension):
-    """Takes documents from the cache instead of parsing and validating them again."""
-
-    def __init__(self, cache: DocumentCache, credential_fields: int) -> None:
-        self._cache = cache
-        self._credential_fields = credential_fields
-        self._hit = False
-
-    def on_parse(self) -> Iterator[None]:
-        """Find the document, or parse it within the bound of tokens."""
-        context = self.execution_context
-        context.parse_options["max_tokens"] = MAX_TOKENS
-        text = context.query or ""
-        document = self._cache.get(text)
-        self._hit = document is not None
-        if document is None:
-            # What is wrong with a broken one, Strawberry finds and tells in the next step.
-            try:
-                document = parse(text, max_tokens=MAX_TOKENS)
-            except (GraphQLSyntaxError, RecursionError):
-                document = None
-        context.graphql_document = document
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        """Skip what was found valid before; keep what is found valid now."""
-        context = self.execution_context
-        if self._hit:
-            context.pre_execution_errors = []
-        if _is_ambiguous(context):
-            problem = "The document holds several operations: say which by `operationName`"
-            context.pre_execution_errors = [GraphQLError(problem)]
-        elif context.graphql_document is not None and (
-            refusal := too_many(
-                context.schema._schema,  # noqa: SLF001 - Strawberry has no public face for it
-                context.graphql_document,
-                context._provided_operation_name,  # noqa: SLF001
-                most=self._credential_fields,
-            )
-        ):
-            context.pre_execution_errors = [refusal]
-        yield
-        if not self._hit and not context.pre_execution_errors and context.graphql_document:
-            self._cache.put(context.query or "", context.graphql_document)
-
-
-def _is_ambiguous(context: ExecutionContext) -> bool:
-    """Whether which operation is meant would be a guess; Strawberry takes the first, the
-    specification (6.1, GetOperation) none."""
-    document = context.graphql_document
-    if document is None or context._provided_operation_name is not None:  # noqa: SLF001
-        return False
-    kinds = [each.kind for each in document.definitions]
-    return kinds.count("operation_definition") > 1
+_log = logging.getLogger("gql_auth.documents")
 
 
 class AuthSchema(strawberry.Schema):
@@ -132,10 +36,62 @@ class AuthSchema(strawberry.Schema):
         """The fields of a type, each with the directives of its guards."""
         fields = super().get_fields(type_definition)
         for field in fields:
-            for extension in field.extensions:
-                if isinstance(extension, PermissionExtension):
-                    _print_guards(field, extension)
+            for guard in guards_of(field):
+                directive = guard.schema_directive
+                if directive is not None and directive not in field.directives:
+                    field.directives.append(directive)
         return fields
+
+    def open_documents(
+        self, limits: OperationLimits, *, credentials: int, manifest: Manifest | None = None
+    ) -> None:
+        """Bound what may be asked, and keep what was found valid."""
+        cache = DocumentCache()
+        self.conceals = not limits.introspection
+        self.judge = Judge(self._schema, limits, credentials=credentials, cache=cache)
+        self.persisted = Persisted(
+            cache,
+            manifest=manifest,
+            strict=limits.trusted_documents == "strict",
+            automatic=limits.persisted_queries,
+        )
+        self.timeout = limits.operation_timeout.total_seconds()
+        if manifest is not None:
+            self._look_over(manifest)
+
+    def _look_over(self, manifest: Manifest) -> None:
+        """Tell of documents that are trusted and cannot run: a front end is about to fail."""
+        for document_id, text in manifest.documents.items():
+            try:
+                found = self.judge.validate(text, self.judge.parse(text), specified_rules)
+            except GraphQLError as error:
+                found = [error]
+            if isinstance(found, list):
+                _log.warning(
+                    "a trusted document does not fit the schema",
+                    extra={"document": document_id[:200], "why": found[0].message[:500]},
+                )
+
+    async def _prepare_operation_async(
+        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        """Parse and validate; what our extension refuses while parsing is an error of the
+        request, as what Strawberry itself finds then is."""
+        try:
+            return await super()._prepare_operation_async(context, extensions_runner)
+        except GraphQLError as error:
+            context.pre_execution_errors = [error]
+            return PreExecutionError(data=None, errors=[error])
+
+    async def _execute_operation(self, *args: Any, **options: Any) -> Any:
+        """Run a query or a mutation within its time, whatever carries it."""
+        try:
+            async with asyncio.timeout(self.timeout) as limit:
+                return await super()._execute_operation(*args, **options)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Exceeded("time", limit=round(self.timeout)) from None
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -143,17 +99,26 @@ class AuthSchema(strawberry.Schema):
         """Translate instead of logging every refusal with a traceback."""
         executed = execution_context is not None and execution_context.result is not None
         code = answers.BAD_INPUT if executed else answers.VALIDATION_FAILED
-        answers.translate(errors, request_code=code)
+        written = None
+        if self.conceals and execution_context is not None:
+            written = f"{execution_context.query} {execution_context.variables}"
+        answers.translate(errors, request_code=code, written=written)
+        context = execution_context.context if execution_context else None
+        if isinstance(context, RequestContext):
+            for error in errors:
+                if isinstance(error, Exceeded):
+                    context.system.part(Telemetry).exceeded(error.bound)
 
 
-def _print_guards(field: StrawberryField, extension: PermissionExtension) -> None:
-    for permission in extension.permissions:
-        guard = permission() if isinstance(permission, type) else permission
-        if not isinstance(guard, Guard):
-            continue
-        directive = guard.schema_directive
-        if directive is not None and directive not in field.directives:
-            field.directives.append(directive)
+def guards_of(field: StrawberryField) -> list[Guard]:
+    """What guards a field, in either form."""
+    given = [
+        permission() if isinstance(permission, type) else permission
+        for extension in field.extensions
+        if isinstance(extension, PermissionExtension)
+        for permission in extension.permissions
+    ]
+    return [each for each in given if isinstance(each, Guard)]
 
 
 def merge(
@@ -183,8 +148,3 @@ def merge(
     if taken:
         raise ValueError(f"{name} has two fields named {', '.join(sorted(taken))}; rename one")
     return strawberry.type(type(name, parts, {}), description=description)
-
-
-def document_cache_extension(credential_fields: int) -> Any:
-    """A factory of extensions that share one cache."""
-    return partial(CachedDocuments, DocumentCache(), credential_fields)

@@ -1,4 +1,5 @@
-"""What one process tells the others through the database: sessions that ended, keys that changed.
+"""What one process tells the others through the database: sessions that ended or began, keys that
+changed.
 
 PostgreSQL: NOTIFY in the transaction itself, so that what is told is committed and what is
 committed is told. SQLite: nothing is sent; a process sees that the file was changed and looks.
@@ -7,6 +8,7 @@ Both are the quick way only: a poll finds whatever got lost.
 The payloads, and their law (replicas of two releases hear each other):
 
     ended <microseconds since 1970> <session id> <session id> …      ids as 32 hexadecimal digits
+    accounts <account id> <account id> …     sessions of these began or ended; ids as above
     changed                                                          look for yourself
 """
 
@@ -40,10 +42,12 @@ _NOTIFY: Final = text("SELECT pg_notify(:channel, :payload)")
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was told: sessions that ended at an instant, or (none) that there is something new."""
+    """What was told: sessions that ended at an instant, accounts whose sessions changed, or
+    (neither) that there is something new."""
 
     at: datetime | None = None
     ended: tuple[UUID, ...] = ()
+    accounts: tuple[UUID, ...] = ()
 
 
 class Announcements:
@@ -63,13 +67,17 @@ class Announcements:
         self, connection: AsyncConnection, ended: Iterable[UUID], at: datetime
     ) -> None:
         """Tell of ended sessions, once the transaction commits."""
-        if not self._on:
-            return
-        rest = iter(ended)
         micros = (at - _EPOCH) // timedelta(microseconds=1)
-        while batch := list(islice(rest, _BATCH)):
-            ids = " ".join(each.hex for each in batch)
-            await self._notify(connection, f"ended {micros} {ids}")
+        await self._tell_ids(connection, f"ended {micros}", ended)
+
+    async def tell_accounts(self, connection: AsyncConnection, accounts: Iterable[UUID]) -> None:
+        """Tell of accounts whose sessions began or ended, once the transaction commits."""
+        await self._tell_ids(connection, "accounts", accounts)
+
+    async def _tell_ids(self, connection: AsyncConnection, what: str, ids: Iterable[UUID]) -> None:
+        rest = iter(ids)
+        while self._on and (batch := list(islice(rest, _BATCH))):
+            await self._notify(connection, " ".join([what, *(each.hex for each in batch)]))
 
     async def tell_changed(self, connection: AsyncConnection) -> None:
         """Tell that there is something new, once the transaction commits."""
@@ -114,12 +122,14 @@ class Announcements:
 def _read(payload: str) -> Iterator[Heard]:
     """What a payload says; a word of a later release is reason to look."""
     kind, *words = payload.split()
-    if kind != "ended":
-        yield Heard()
-        return
     try:
-        at = _EPOCH + timedelta(microseconds=int(words[0]))
-        yield Heard(at, tuple(UUID(hex=word) for word in words[1:]))
+        if kind == "ended":
+            at = _EPOCH + timedelta(microseconds=int(words[0]))
+            yield Heard(at, tuple(UUID(hex=word) for word in words[1:]))
+        elif kind == "accounts":
+            yield Heard(accounts=tuple(UUID(hex=word) for word in words))
+        else:
+            yield Heard()
     except (ValueError, IndexError, OverflowError):
         yield Heard()
 

@@ -259,7 +259,8 @@ def test_the_default_url_has_the_port_that_is_served() -> None:
 
 def test_same_site_none_is_warned_of() -> None:
     """What weakens a protection on purpose is allowed and said."""
-    proxied = {"PUBLIC_URL": "https://auth.example.com", "TRUSTED_PROXIES": "10.0.0.1"}
+    proxied = {"PUBLIC_URL": "https://auth.example.com", "TRUSTED_PROXIES": "10.0.0.1",
+               "INTROSPECTION": "off"}  # fmt: skip
     (warning,) = settings(COOKIE_SAME_SITE="none", **proxied).warnings
     assert "GQL_AUTH_ALLOWED_ORIGINS" in warning
     (warning,) = settings(THROTTLE_LOGIN_ADDRESS="off", **proxied).warnings
@@ -270,8 +271,22 @@ def test_same_site_none_is_warned_of() -> None:
 def test_https_without_a_trusted_proxy_is_warned_of() -> None:
     """By https there is a proxy in front: whose word is taken must be said, or all clients are
     one to the throttles."""
-    (warning,) = settings(PUBLIC_URL="https://auth.example.com").warnings
+    (warning,) = settings(PUBLIC_URL="https://auth.example.com", INTROSPECTION="off").warnings
     assert "GQL_AUTH_TRUSTED_PROXIES" in warning
+
+
+def test_introspection_in_public_is_warned_of() -> None:
+    """On is right where somebody develops; at an https address everybody reads the schema."""
+    proxied = {"PUBLIC_URL": "https://auth.example.com", "TRUSTED_PROXIES": "10.0.0.1"}
+    (warning,) = settings(**proxied).warnings
+    assert warning.startswith("GQL_AUTH_INTROSPECTION is on")
+    assert settings().warnings == ()
+
+
+def test_trusted_documents_want_a_manifest() -> None:
+    """A mode without its file is a problem that names the file's setting."""
+    with pytest.raises(SettingsError, match="GQL_AUTH_TRUSTED_DOCUMENTS_MANIFEST=/"):
+        settings(TRUSTED_DOCUMENTS="strict")
 
 
 @pytest.mark.parametrize(
@@ -322,6 +337,8 @@ def test_every_setting_is_documented_and_has_an_example_that_is_accepted() -> No
             more = {"SECRET": SECRET} if name.startswith("database_") else {}
             if name == "database_direct_url":
                 more["DATABASE_URL"] = declared()["database_url"].metadata["example"]
+            if name == "trusted_documents":
+                more["TRUSTED_DOCUMENTS_MANIFEST"] = "documents.json"
             settings(**{name.upper(): field.metadata["example"]}, **more)
 
 

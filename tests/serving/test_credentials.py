@@ -80,10 +80,7 @@ TOO_MANY = {
     "included in a fragment": f"mutation {{ a: {LOGIN} ... {ALWAYS} {{ b: {LOGIN} }} }}",
     "a spread skipped": f"mutation {{ a: {LOGIN} ...F @skip(if: true) }} "
     f"fragment F on Mutation {{ b: {LOGIN} }}",
-    "a hundred": "mutation { " + " ".join(f"a{n}: {LOGIN}" for n in range(100)) + " }",
-    "invalid besides": f"mutation {{ a: {LOGIN} b: {LOGIN} nothing }}",
-    "fragments in a circle": f"mutation {{ a: {LOGIN} ...F }} "
-    f"fragment F on Mutation {{ ...G }} fragment G on Mutation {{ ...F b: {LOGIN} }}",
+    "twenty": "mutation { " + " ".join(f"a{n}: {LOGIN}" for n in range(20)) + " }",
 }  # fmt: skip
 
 
@@ -186,13 +183,46 @@ async def test_a_socket_counts_too(
     assert traces(settings) == before
 
 
+NOT_VALID = {
+    "a hundred": ("mutation { " + " ".join(f"a{n}: {LOGIN}" for n in range(100)) + " }",
+                  "TOO_MANY_ALIASES"),
+    "invalid besides": (f"mutation {{ a: {LOGIN} b: {LOGIN} nothing }}",
+                        "GRAPHQL_VALIDATION_FAILED"),
+    "fragments in a circle": (
+        f"mutation {{ a: {LOGIN} ...F }} "
+        f"fragment F on Mutation {{ ...G }} fragment G on Mutation {{ ...F b: {LOGIN} }}",
+        "GRAPHQL_VALIDATION_FAILED",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOT_VALID)
+async def test_what_is_not_valid_is_not_counted_either(
+    kind: str, http: httpx.AsyncClient, settings: Settings
+) -> None:
+    """A document that cannot run for another reason is refused for that one."""
+    document, code = NOT_VALID[kind]
+    assert reason_of((await ask(http, document)).json()) == code
+    assert traces(settings) == (0, 0)
+
+
 async def test_a_batch_is_no_way_round(http: httpx.AsyncClient, settings: Settings) -> None:
     """Several operations in one request are not taken at all."""
     batch = [{"query": f"mutation {{ {LOGIN} }}"}] * 2
     answer = await http.post("/graphql", json=batch)
     assert answer.status_code == 400
-    assert "Batching" in answer.json()["errors"][0]["message"]
+    assert reason_of(answer.json()) == "BATCH_TOO_LARGE"
     assert traces(settings) == (0, 0)
+
+
+async def test_an_allowed_batch_is_one_request(settings: Settings, clock: SettableClock) -> None:
+    """Where batches are allowed, the second credential field of one is refused all the same."""
+    async with serving(replace(settings, max_batch=3), clock) as (_, http):
+        batch = [{"query": f"mutation {{ {LOGIN} }}"}] * 2 + [{"query": "{ __typename }"}]
+        first, second, third = (await http.post("/graphql", json=batch)).json()
+    assert first["data"]["login"]["__typename"] == "InvalidCredentials"
+    assert reason_of(second) == "TOO_MANY_CREDENTIAL_FIELDS"
+    assert third == {"data": {"__typename": "Query"}}
 
 
 @pytest.mark.parametrize("allowed", [2, 100])
@@ -200,7 +230,9 @@ async def test_the_operator_may_allow_more(
     allowed: int, settings: Settings, clock: SettableClock
 ) -> None:
     """With a higher setting that many run, each of them counted, and one more is refused."""
-    more = replace(settings, credential_fields=allowed, throttle_login_account_address=None)
+    more = replace(settings, credential_fields=allowed, throttle_login_account_address=None,
+                   max_aliases=200, max_root_fields=200, max_complexity=5_000,
+                   max_tokens=4_000)  # fmt: skip
     fields = [
         f'a{n}: login(input: {{email: "a{n}@example.com", password: ""}}) {{ __typename }}'
         for n in range(allowed + 1)
@@ -241,7 +273,7 @@ async def test_a_document_that_nests_too_deeply(
     answer = await ask(http, document)
     assert answer.status_code < 500
     (error,) = answer.json()["errors"]
-    assert error["extensions"]["code"] in {"GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"}
+    assert error["extensions"]["code"] in {"TOO_MANY_TOKENS", "TOO_DEEP"}
     assert "internal error" not in caplog.text
     assert traces(settings) == (0, 0)
 

@@ -8,10 +8,12 @@ row's by `rotation.judge`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
+from gql_auth.features.sessions.events import MOST, Look, SessionEvents
+from gql_auth.features.sessions.keeping import SessionStore
 from gql_auth.features.sessions.memory import EndedSessions
 from gql_auth.features.sessions.refusals import EndReason, RefreshRejected, Rejection
 from gql_auth.features.sessions.rotation import Session, Verdict, judge
@@ -21,7 +23,7 @@ from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.telemetry import Telemetry
-from gql_auth.kernel.unit import Unit
+from gql_auth.kernel.unit import Unit, Units
 
 _PAGE: Final = 5_000  # ended sessions learnt in one transaction
 _ROUNDS: Final = 8  # a loser of the conditional update reads again; twice is the normal maximum
@@ -36,57 +38,6 @@ class SessionLimits:
     race_window: timedelta
 
 
-class SessionStore(Protocol):
-    """Where sessions are kept."""
-
-    async def add(self, user_id: UUID, at: datetime, expires_at: datetime, by: Client) -> Session:
-        """Keep a new session, generation 0."""
-        ...
-
-    async def get(self, session_id: UUID) -> Session | None:
-        """The row as it is now, other transactions' commits included."""
-        ...
-
-    async def rotate(
-        self, before: Session, *, generation: int, at: datetime, expires_at: datetime, by: Client
-    ) -> bool:
-        """Move on to `generation` if nobody has since `before`; whether it did."""
-        ...
-
-    async def end(self, session_id: UUID, at: datetime, reason: EndReason) -> bool:
-        """End a live session; whether it was alive."""
-        ...
-
-    async def end_all(
-        self, user_id: UUID, at: datetime, reason: EndReason, keep: UUID | None
-    ) -> list[UUID]:
-        """End the live sessions of an account but `keep`; which."""
-        ...
-
-    async def of_user(self, user_id: UUID, alive_at: datetime | None) -> list[Session]:
-        """Sessions newest first; only those alive at an instant where one is given."""
-        ...
-
-    async def ended_since(
-        self, since: datetime, after: UUID | None, limit: int
-    ) -> list[tuple[UUID, datetime]]:
-        """Ids and ends of sessions that ended since, in order of end and id; behind the one
-        that ended at `since` and has the id `after`, where it is given."""
-        ...
-
-    async def page(self, after: UUID | None, limit: int) -> list[tuple[UUID, datetime]]:
-        """Ids behind `after`, in order, and when each session was or will be over."""
-        ...
-
-    async def remove(self, sessions: Sequence[UUID]) -> int:
-        """Delete rows that nobody is at; how many."""
-        ...
-
-    async def confirm(self, seen: Mapping[UUID, int]) -> None:
-        """Note generations whose tokens were seen in use, where they are still the newest."""
-        ...
-
-
 class Sessions:
     """Sessions in the open unit."""
 
@@ -97,6 +48,7 @@ class Sessions:
         unit: Unit,
         clock: Clock,
         ended: EndedSessions,
+        events: SessionEvents,
         limits: SessionLimits,
         throttles: Throttles,
         telemetry: Telemetry,
@@ -106,6 +58,7 @@ class Sessions:
         self._unit = unit
         self._clock = clock
         self._ended = ended
+        self._events = events
         self._limits = limits
         self._throttles = throttles
         self._telemetry = telemetry
@@ -113,7 +66,9 @@ class Sessions:
     async def open(self, user_id: UUID, client: Client) -> Session:
         """A new session, generation 0."""
         now = self._clock.now()
-        return await self._store.add(user_id, now, self._expiry(now, now), client)
+        session = await self._store.add(user_id, now, self._expiry(now, now), client)
+        self._unit.after_commit(lambda: self._events.look_at(user_id))
+        return session
 
     async def refresh(self, presented: RefreshClaims, client: Client) -> Session:
         """The session in the generation whose tokens the client is to get.
@@ -223,9 +178,10 @@ class Sessions:
         if session is None or user_id not in {None, session.user_id}:
             return None
         now = self._clock.now()
-        if now >= session.expires_at or not await self._store.end(session_id, now, reason):
+        if now >= session.expires_at or not await self._store.end(session, now, reason):
             return None
         self._note_end(session_id, now)
+        self._unit.after_commit(lambda: self._events.look_at(session.user_id))
         await self._audit.record(
             Tag.SESSION_ENDED,
             user_id=session.user_id,
@@ -244,6 +200,7 @@ class Sessions:
             await self._audit.record(
                 Tag.SESSION_ENDED, user_id=user_id, session_id=session_id, reason=reason.value
             )
+        self._unit.after_commit(lambda: self._events.look_at(user_id))
         return len(ended)
 
     async def find(self, session_id: UUID) -> Session | None:
@@ -253,6 +210,10 @@ class Sessions:
     async def of_user(self, user_id: UUID, *, ended_too: bool = False) -> list[Session]:
         """The sessions of an account, newest first; living ones unless asked otherwise."""
         return await self._store.of_user(user_id, None if ended_too else self._clock.now())
+
+    async def changed_since(self, accounts: Sequence[UUID], since: datetime) -> list[Session]:
+        """The newest sessions of these accounts that began or ended since, expired ones too."""
+        return await self._store.changed_since(accounts, since, self._clock.now(), MOST)
 
     async def learn_ended(
         self, since: datetime, after: UUID | None = None, *, tell: bool = True
@@ -295,3 +256,13 @@ class Sessions:
         """Whole seconds, as the token says it."""
         end = min(now + self._limits.refresh_token_ttl, created_at + self._limits.session_max_age)
         return from_epoch(epoch(end))
+
+
+def looking(units: Units) -> Look:
+    """A look at sessions in a unit of its own, for `SessionEvents`."""
+
+    async def look(accounts: Sequence[UUID], since: datetime) -> list[Session]:
+        async with units.read() as unit:
+            return await unit.get(Sessions).changed_since(accounts, since)
+
+    return look

@@ -6,10 +6,14 @@ from uuid import UUID
 
 from gql_auth.features.audit.core import Audit
 from gql_auth.features.sessions.core import SessionLimits, Sessions
+from gql_auth.features.sessions.events import SessionEvents
 from gql_auth.features.sessions.graph import (
+    SessionBegan,
+    SessionEnded,
     SessionMutation,
     SessionNotFoundType,
     SessionQuery,
+    SessionSubscription,
 )
 from gql_auth.features.sessions.memory import EndedSessions
 from gql_auth.features.sessions.refusals import SessionNotFound
@@ -56,6 +60,7 @@ feature = Feature(
             unit,
             parts.part(Clock),
             parts.part(EndedSessions),
+            parts.part(SessionEvents),
             parts.part(SessionLimits),
             unit.get(Throttles),
             parts.part(Telemetry),
@@ -64,5 +69,7 @@ feature = Feature(
     chores=(OverSessions,),
     queries=(SessionQuery,),
     mutations=(SessionMutation,),
+    subscriptions=(SessionSubscription,),
+    types=(SessionBegan, SessionEnded),
     refusals={SessionNotFound: SessionNotFoundType},
 )

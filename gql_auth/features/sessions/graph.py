@@ -1,18 +1,21 @@
-"""Sessions in GraphQL: the caller's own, and ending them."""
+"""Sessions in GraphQL: the caller's own, ending them, and hearing of it."""
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
 import strawberry
 
-from gql_auth.features.sessions.core import Sessions
+from gql_auth.features.sessions.core import Sessions, looking
+from gql_auth.features.sessions.events import Change, SessionEvents
 from gql_auth.features.sessions.refusals import EndReason, SessionNotFound
 from gql_auth.features.sessions.rotation import Session
 from gql_auth.kernel.caller import Caller
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.permissions import IsAuthenticated
-from gql_auth.serving.refusals import AuthErrorType
+from gql_auth.serving.refusals import AuthErrorType, described_enum
 
 
 @strawberry.type(name="Session", description="One sign-in on one device.")
@@ -144,3 +147,104 @@ class SessionMutation:
                 caller.user_id, EndReason.REVOKED_BY_OWNER, keep=caller.session_id
             )
         return RevokeOtherSessionsPayload(ended_sessions=count)
+
+
+class SessionEndReason(StrEnum):
+    """Why a session ended, as its owner is told."""
+
+    LOGOUT = "LOGOUT"
+    SIGNED_IN_AGAIN = "SIGNED_IN_AGAIN"
+    REVOKED_BY_OWNER = "REVOKED_BY_OWNER"
+    REVOKED_BY_OPERATOR = "REVOKED_BY_OPERATOR"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - a reason
+    TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105 - a reason
+    ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
+    EXPIRED = "EXPIRED"
+    OTHER = "OTHER"
+
+    @classmethod
+    def of(cls, session: Session) -> Self:
+        """Why this one ended; a release to come may have written a reason of its own."""
+        if session.end_reason is None:
+            return cls["EXPIRED"]
+        try:
+            return cls[EndReason(session.end_reason).name]
+        except (ValueError, KeyError):
+            return cls["OTHER"]
+
+
+described_enum(
+    SessionEndReason,
+    name="SessionEndReason",
+    description="Why a session ended. Releases to come may know more reasons.",
+    members={
+        SessionEndReason.LOGOUT: "Signed out, by `logout`.",
+        SessionEndReason.SIGNED_IN_AGAIN: "The same browser signed in anew.",
+        SessionEndReason.REVOKED_BY_OWNER: "`revokeSession` or `revokeOtherSessions`.",
+        SessionEndReason.REVOKED_BY_OPERATOR: "An operator ended it.",
+        SessionEndReason.PASSWORD_CHANGED: "The password was changed in another session.",
+        SessionEndReason.TOKEN_REUSED: "Its refresh token was used a second time, after its "
+        "successor: somebody may have copied it.",
+        SessionEndReason.ACCOUNT_DISABLED: "The account was disabled.",
+        SessionEndReason.EXPIRED: "It was not refreshed in time, or reached its greatest age.",
+        SessionEndReason.OTHER: "A reason that this release does not know.",
+    },
+)
+
+
+@strawberry.interface(
+    name="SessionEvent",
+    description="Something happened to one of the caller's sessions. Ask for `__typename`: "
+    "releases to come may tell of more.",
+)
+class SessionEvent:
+    """Something happened to a session."""
+
+    session: SessionType = strawberry.field(description="The session as it is then.")
+    at: datetime = strawberry.field(description="When it happened.")
+
+
+@strawberry.type(name="SessionBegan", description="Somebody signed in to the caller's account.")
+class SessionBegan(SessionEvent):
+    """A session began."""
+
+
+@strawberry.type(name="SessionEnded", description="A session ended, and its access tokens with it.")
+class SessionEnded(SessionEvent):
+    """A session ended."""
+
+    reason: SessionEndReason = strawberry.field(description="Why.")
+
+
+@strawberry.type
+class SessionSubscription:
+    """Listening to what becomes of sessions."""
+
+    @strawberry.subscription(
+        description="The caller's sessions beginning and ending, on whatever device, as it "
+        "happens. The end of the session that asks is the last event; then the connection ends.",
+        permission_classes=[IsAuthenticated],
+    )
+    async def session_events(
+        self, info: strawberry.Info[RequestContext]
+    ) -> AsyncGenerator[SessionEvent, None]:
+        """The caller's sessions beginning and ending."""
+        context, caller = info.context, info.context.require_caller()
+        events: SessionEvents = context.system.part(SessionEvents)
+        with context.last_words():
+            async with events.listen(caller.user_id, looking(context.units)) as heard:
+                async for change in heard:
+                    is_own_end = change.ended and change.session.id == caller.session_id
+                    if is_own_end or context.caller is not None:
+                        yield _event(change, caller)
+                    if is_own_end:
+                        return
+
+
+def _event(change: Change, caller: Caller) -> SessionEvent:
+    session = SessionType.of(change.session, caller)
+    if change.ended:
+        return SessionEnded(
+            session=session, at=change.at, reason=SessionEndReason.of(change.session)
+        )
+    return SessionBegan(session=session, at=change.at)

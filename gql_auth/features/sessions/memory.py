@@ -24,6 +24,7 @@ class EndedSessions:
         self._keep = keep
         self._width = keep.total_seconds() / self._DRAWERS
         self._drawers: dict[int, set[int]] = {}
+        self._watchers: dict[int, set[Callable[[], None]]] = {}
 
     def __contains__(self, session_id: UUID) -> bool:
         wanted = session_id.int
@@ -43,6 +44,27 @@ class EndedSessions:
     def add(self, session_id: UUID, at: datetime) -> None:
         """Refuse this session's access tokens from now on."""
         self._drawers.setdefault(self._drawer(at), set()).add(session_id.int)
+        for wake in tuple(self._watchers.get(session_id.int, ())):
+            wake()
+
+    def watch(self, session_id: UUID, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` when this session ends; what is given back ends the watch. For whoever
+        waits (a socket, a stream): nobody has to ask again and again."""
+        watchers = self._watchers.setdefault(session_id.int, set())
+        watchers.add(wake)
+
+        def stop() -> None:
+            watchers.discard(wake)
+            if not watchers and self._watchers.get(session_id.int) is watchers:
+                del self._watchers[session_id.int]
+
+        return stop
+
+    def wake_all(self) -> None:
+        """Let everybody who watches look again."""
+        for watchers in tuple(self._watchers.values()):
+            for wake in tuple(watchers):
+                wake()
 
     def forget_old(self) -> None:
         """Drop what can no longer be presented."""
@@ -75,9 +97,14 @@ class Freshness:
         return self._monotonic() - self._known_at
 
     @property
+    def left(self) -> float:
+        """Seconds until what is known is too old to be trusted; 0 or less when it is."""
+        return self._known_at + self._bound - self._monotonic()
+
+    @property
     def is_lost(self) -> bool:
         """Whether what is known is too old to be trusted."""
-        return self._monotonic() - self._known_at > self._bound
+        return self.left < 0
 
     def renew(self, asked_at: float) -> None:
         """All is known that the database held when it was asked."""

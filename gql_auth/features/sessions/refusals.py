@@ -47,6 +47,13 @@ class SessionNotFound(Refused):
     message = "Session not found"
 
 
+class ListenerTooSlow(Refused):
+    """A subscriber took events more slowly than they came."""
+
+    code = "TOO_SLOW"
+    message = "Events came faster than they were taken; read `sessions` and subscribe again"
+
+
 class EndReason(StrEnum):
     """Why a session ended."""
 

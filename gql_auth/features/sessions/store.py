@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, literal, tuple_, type_coerce
+from sqlalchemy import and_, bindparam, delete, func, literal, or_, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select, update
 
@@ -51,6 +51,7 @@ class SqlSessions:
                 user_agent=by.user_agent,
             )
         )
+        await self._announcements.tell_accounts(self._connection, [user_id])
         return session
 
     async def get(self, session_id: UUID) -> Session | None:
@@ -83,16 +84,17 @@ class SqlSessions:
         )
         return done.rowcount == 1
 
-    async def end(self, session_id: UUID, at: datetime, reason: EndReason) -> bool:
-        """End a live session."""
+    async def end(self, session: Session, at: datetime, reason: EndReason) -> bool:
+        """End a session."""
         done = await self._connection.execute(
             update(SessionRow)
-            .where(col(SessionRow.id) == session_id, col(SessionRow.revoked_at).is_(None))
+            .where(col(SessionRow.id) == session.id, col(SessionRow.revoked_at).is_(None))
             .values(revoked_at=at, end_reason=reason.value)
         )
         if done.rowcount != 1:
             return False
-        await self._announcements.tell_ended(self._connection, [session_id], at)
+        await self._announcements.tell_ended(self._connection, [session.id], at)
+        await self._announcements.tell_accounts(self._connection, [session.user_id])
         return True
 
     async def end_all(
@@ -115,6 +117,7 @@ class SqlSessions:
             .values(revoked_at=at, end_reason=reason.value)
         )
         await self._announcements.tell_ended(self._connection, ended, at)
+        await self._announcements.tell_accounts(self._connection, [user_id] if ended else [])
         return ended
 
     async def of_user(self, user_id: UUID, alive_at: datetime | None) -> list[Session]:
@@ -144,6 +147,26 @@ class SqlSessions:
             )
         rows = await self._connection.execute(query)
         return [(session_id, at) for session_id, at in rows if at is not None]
+
+    async def changed_since(
+        self, accounts: Sequence[UUID], since: datetime, now: datetime, limit: int
+    ) -> list[Session]:
+        """The newest sessions of these accounts that began, were ended or expired since."""
+        expired = and_(
+            col(SessionRow.revoked_at).is_(None),
+            col(SessionRow.expires_at) >= since,
+            col(SessionRow.expires_at) <= now,
+        )
+        changed = or_(
+            col(SessionRow.created_at) >= since, col(SessionRow.revoked_at) >= since, expired
+        )
+        query = (
+            select(SessionRow)
+            .where(col(SessionRow.user_id).in_(accounts), changed)
+            .order_by(col(SessionRow.id).desc())
+            .limit(limit)
+        )
+        return [_session(row) for row in await self._connection.execute(query)]
 
     async def page(self, after: UUID | None, limit: int) -> list[tuple[UUID, datetime]]:
         """Ids behind `after`, in order, and when each session was or will be over."""

@@ -7,7 +7,7 @@ refresh  typ refresh+jwt, a key derived from the master secret, sid gen iat exp;
          a lost answer can be given again without anything having been kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -23,10 +23,11 @@ from gql_auth.features.tokens.access import (
     read_access_token,
     uuid_of,
 )
-from gql_auth.features.users.core import User
+from gql_auth.features.users.core import ROLE, User
 from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
 from gql_auth.kernel.entropy import random_name
+from gql_auth.kernel.federating import scope_of
 
 REFRESH_TYPE: Final = "refresh+jwt"
 _REFRESH_KID: Final = "r1"
@@ -72,13 +73,26 @@ class AccessToken:
 
 
 class AccessTokens:
-    """Issues and verifies access tokens with the ring of this process."""
+    """Issues and verifies access tokens with the ring of this process.
 
-    def __init__(self, rings: KeyRings, clock: Clock, rules: AccessRules, life: timedelta) -> None:
+    Args:
+        names_scopes: roles are also named in the claim `scope`, which routers read.
+    """
+
+    def __init__(
+        self,
+        rings: KeyRings,
+        clock: Clock,
+        rules: AccessRules,
+        life: timedelta,
+        *,
+        names_scopes: bool = False,
+    ) -> None:
         self._rings = rings
         self._clock = clock
         self._rules = rules
         self._life = life
+        self._names_scopes = names_scopes
 
     def issue(
         self, user: User, session_id: UUID, generation: int, extra: Mapping[str, Any]
@@ -104,6 +118,8 @@ class AccessTokens:
             claims["preferred_username"] = user.username
         if user.name is not None:
             claims["name"] = user.name
+        if self._names_scopes and (scope := _scope_of(user.roles)):
+            claims["scope"] = scope
         ring = self._rings.ring
         token = jws.sign(
             claims, kid=ring.kid, algorithm=ring.algorithm, key=ring.private, token_type=ACCESS_TYPE
@@ -122,6 +138,12 @@ class AccessTokens:
         return read_access_token(
             token, keys=self._rings.ring.verification, rules=self._rules, now=self._clock.now()
         )
+
+
+def _scope_of(roles: Iterable[str]) -> str:
+    """Roles as scopes (RFC 8693, section 4.2). What is no role name, however it came to be in the
+    database, could be read as several."""
+    return " ".join(scope_of(role) for role in roles if ROLE.fullmatch(role))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,10 @@ class UserStore(Protocol):
         """By id; `hold` keeps others from changing it until the unit ends."""
         ...
 
+    async def get_many(self, user_ids: Sequence[UUID]) -> list[User]:
+        """Those of them that exist, in no order."""
+        ...
+
     async def by_email(self, key: str) -> User | None:
         """By comparable address."""
         ...
@@ -137,6 +141,10 @@ class Users:
         """The account, or None; `hold` keeps others from changing it until the unit ends."""
         return await self._store.get(user_id, hold=hold)
 
+    async def get_many(self, user_ids: Sequence[UUID]) -> list[User]:
+        """Those of the accounts that exist, in no order, by one read."""
+        return await self._store.get_many(user_ids)
+
     async def find(self, *, email: str | None = None, username: str | None = None) -> User | None:
         """By address or username, as a person types it; None where nobody has it.
 
@@ -157,7 +165,7 @@ class Users:
         Raises:
             UserNotFound: nobody goes by that.
         """
-        user_id = _id_of(name)
+        user_id = id_of(name)
         if user_id is not None:
             user = await self._store.get(user_id)
         elif "@" in name:
@@ -201,7 +209,7 @@ class Users:
         await self._audit.record(Tag.ROLES_SET, user_id=user_id, roles=roles)
 
 
-def _id_of(text: str) -> UUID | None:
+def id_of(text: str) -> UUID | None:
     """An id as it is shown, which is longer than any username: the 32 digits alone could be a
     username that somebody chose to be taken for another."""
     try:

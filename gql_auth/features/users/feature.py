@@ -2,7 +2,13 @@
 
 from gql_auth.features.audit.core import Audit
 from gql_auth.features.users.core import EmailTaken, UsernameTaken, Users
-from gql_auth.features.users.graph import EmailTakenType, UsernameTakenType, UserQuery
+from gql_auth.features.users.graph import (
+    EmailTakenType,
+    UsernameTakenType,
+    UserQuery,
+    UserType,
+    find_users,
+)
 from gql_auth.features.users.store import SqlUsers
 from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.clock import Clock
@@ -21,4 +27,5 @@ feature = Feature(
         EmailTaken: EmailTakenType,
         UsernameTaken: UsernameTakenType,
     },
+    entities={UserType: find_users},
 )

@@ -1,15 +1,19 @@
 """Accounts in GraphQL: the `User` type and the caller's own account."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
+from uuid import UUID
 
 import strawberry
 
-from gql_auth.features.users.core import User, Users
-from gql_auth.kernel.errors import Unauthenticated
+from gql_auth.features.users.core import User, Users, id_of
+from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.permissions import IsAuthenticated
 from gql_auth.serving.refusals import AuthErrorType
+
+_SEES_ALL: Final = "admin"  # the role whose bearers may read other accounts
 
 
 @strawberry.type(name="User", description="An account.")
@@ -77,3 +81,26 @@ class UserQuery:
         if user is None:  # the account was deleted while its token lives
             raise Unauthenticated(Unauthenticated.Reason.REVOKED)
         return UserType.of(user)
+
+
+async def find_users(
+    info: strawberry.Info[RequestContext], ids: Sequence[str]
+) -> list[UserType | Refused | None]:
+    """The accounts that other subgraphs refer to: the caller's own, and for admins all.
+
+    Of an account that is not the caller's to see, not even whether it exists is told.
+
+    Raises:
+        Unauthenticated: nobody is signed in.
+    """
+    caller = info.context.require_caller()
+    sees_all = _SEES_ALL in caller.roles
+    meant = [id_of(each) for each in ids]
+    seen = {each for each in meant if each and (sees_all or each == caller.user_id)}
+    async with info.context.units.read() as unit:
+        users = await unit.get(Users).get_many(list(seen)) if seen else []
+    found: dict[UUID | None, UserType | Refused] = {user.id: UserType.of(user) for user in users}
+    if caller.user_id in seen:  # where it was deleted, its token may live on
+        found.setdefault(caller.user_id, Unauthenticated(Unauthenticated.Reason.REVOKED))
+    refused = Forbidden("ROLE_REQUIRED", f'Role "{_SEES_ALL}" required for accounts of others')
+    return [found.get(each) if sees_all or each == caller.user_id else refused for each in meant]

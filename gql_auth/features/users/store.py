@@ -17,6 +17,7 @@ from gql_auth.storage.types import new_id
 # Built once: making a statement costs more than SQLite's answer to it, and `me` asks each time.
 _BY_ID: Final = select(UserRow).where(col(UserRow.id) == bindparam("wanted"))
 _HELD: Final = _BY_ID.with_for_update(read=True)
+_BY_IDS: Final = select(UserRow).where(col(UserRow.id).in_(bindparam("wanted", expanding=True)))
 
 
 class SqlUsers:
@@ -53,6 +54,11 @@ class SqlUsers:
         row = await self._connection.execute(_HELD if hold else _BY_ID, {"wanted": user_id})
         found = row.one_or_none()
         return None if found is None else _user(found)
+
+    async def get_many(self, user_ids: Sequence[UUID]) -> list[User]:
+        """Those of them that exist."""
+        rows = await self._connection.execute(_BY_IDS, {"wanted": list(user_ids)})
+        return [_user(row) for row in rows]
 
     async def by_email(self, key: str) -> User | None:
         """By comparable address."""

@@ -1,0 +1,71 @@
+"""Puts our judgement of documents in the place of Strawberry's parsing and validation."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+
+from gql_auth.serving import observed
+from gql_auth.serving.context import RequestContext
+from gql_auth.serving.documents import Known
+from gql_auth.serving.schema import AuthSchema
+
+
+class JudgedOperations(SchemaExtension):
+    """Bounds, caches and validates the document of one operation, on whatever transport."""
+
+    def __init__(self) -> None:
+        self._known: Known | None = None
+
+    @property
+    def _schema(self) -> AuthSchema:
+        schema: Any = self.execution_context.schema
+        return schema  # type: ignore[no-any-return]
+
+    def on_parse(self) -> Iterator[None]:
+        """Find the document, or parse it within its bounds.
+
+        Raises:
+            GraphQLError: it is none, goes beyond a bound, or is not one of those that may run.
+        """
+        context, schema = self.execution_context, self._schema
+        text = context.query or ""
+        schema.persisted.require_trusted(text)
+        self._known = schema.judge.find(text)
+        if self._known is not None:
+            context.graphql_document = self._known.document
+        else:
+            context.graphql_document = schema.judge.parse(text)
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Validate what was not found valid before, and see what the operation costs."""
+        context, schema = self.execution_context, self._schema
+        problems = context.pre_execution_errors
+        if self._known is None and not problems and context.graphql_document is not None:
+            text, document = context.query or "", context.graphql_document
+            judged = schema.judge.validate(text, document, tuple(context.validation_rules))
+            if isinstance(judged, Known):
+                self._known = judged
+            else:
+                problems = judged
+        if not problems and self._known is not None:
+            try:
+                self._admit(self._known)
+            except GraphQLError as error:
+                problems = [error]
+        context.pre_execution_errors = problems or []
+        yield
+
+    def _admit(self, known: Known) -> None:
+        execution = self.execution_context
+        context = execution.context if isinstance(execution.context, RequestContext) else None
+        named = execution._provided_operation_name  # noqa: SLF001 - there is no public face
+        # The context of a socket outlives its operations, each of which is a request of its own.
+        by_http = context is not None and context.request.scope["type"] == "http"
+        spent = context.credentials if context is not None and by_http else 0
+        count = self._schema.judge.check_operation(known, named, execution.variables, spent=spent)
+        if context is not None:
+            context.credentials = spent + count
+            observed.note(context, execution)
