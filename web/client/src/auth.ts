@@ -154,7 +154,8 @@ export function createAuth(options: AuthOptions): Auth {
       const good = state.good();
       if (good) return good.token;
       if (state.session === null) return null;
-      if (closed() || now() >= deadline) {
+      const left = deadline - now();
+      if (closed() || left <= 0) {
         throw new AuthUnavailable("No access token could be got in time", undefined, {
           cause: state.snapshot.error,
         });
@@ -165,7 +166,7 @@ export function createAuth(options: AuthOptions): Auth {
           resolve();
         });
       });
-      await within(deadline - now(), Promise.race([renewNow(), changed]), signal);
+      await within(left, Promise.race([renewNow(), changed]), signal);
     }
   }
 
