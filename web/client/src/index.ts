@@ -1,0 +1,17 @@
+export { createAuth } from "./auth.js";
+export type { AccessToken, Auth, AuthOptions, TokenSource } from "./api.js";
+export {
+  AuthUnavailable,
+  type AuthState,
+  type AuthStatus,
+  type InvalidInput,
+  type OtherRefusal,
+  type SignedIn,
+  type SignInInput,
+  type SignInResult,
+  type SignUpInput,
+  type SignUpResult,
+  type TooManyAttempts,
+  type User,
+  type Violation,
+} from "./types.js";

@@ -1,0 +1,81 @@
+// Real servers for the tests: one with tokens of the usual life, one with tokens of three seconds.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    readonly server: string;
+    readonly brief: string;
+  }
+}
+
+const COMMAND = new URL("../../../.venv/bin/gql-auth", import.meta.url).pathname;
+
+export class Server {
+  private constructor(
+    readonly url: string,
+    private readonly process: ChildProcess,
+    private readonly data: string,
+  ) {}
+
+  static async start(settings: Record<string, string> = {}): Promise<Server> {
+    const data = await mkdtemp(join(tmpdir(), "gql-auth-client-"));
+    const environment = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith("GQL_AUTH_")),
+    );
+    const child = spawn(COMMAND, ["serve", "--port", "0"], {
+      env: {
+        ...environment,
+        GQL_AUTH_DATA_DIR: data,
+        GQL_AUTH_BCRYPT_COST: "10",
+        GQL_AUTH_SHUTDOWN_DELAY: "0",
+        GQL_AUTH_THROTTLE_SIGNUP_ADDRESS: "1000/1h",
+        ...settings,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let said = "";
+    const url = await new Promise<string>((resolve, reject) => {
+      const hear = (chunk: Buffer) => {
+        said += chunk.toString();
+        const found = /^GraphQL +(\S+\/graphql) /m.exec(said)?.[1];
+        if (found) resolve(found);
+      };
+      child.stdout.on("data", hear);
+      child.stderr.on("data", hear);
+      child.on("error", reject);
+      child.on("exit", () => {
+        reject(new Error(`The server ended:\n${said}`));
+      });
+    });
+    const ready = url.replace("/graphql", "/readyz");
+    for (const until = Date.now() + 60_000; ;) {
+      const answer = await fetch(ready).catch(() => null);
+      if (answer?.ok) return new Server(url, child, data);
+      if (Date.now() > until) throw new Error(`The server is not ready:\n${said}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.process.once("exit", resolve));
+    this.process.kill();
+    await ended;
+    await rm(this.data, { recursive: true });
+  }
+}
+
+export default async function setup(project: TestProject) {
+  const [usual, brief] = await Promise.all([
+    Server.start(),
+    Server.start({ GQL_AUTH_ACCESS_TOKEN_TTL: "3s" }),
+  ]);
+  project.provide("server", usual.url);
+  project.provide("brief", brief.url);
+  return async () => {
+    await Promise.all([usual.stop(), brief.stop()]);
+  };
+}
