@@ -21,6 +21,7 @@ from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
+from gql_auth.kernel.transports import TransportSettings
 
 # Read by the test and soak scripts, not by the server: known, so that nobody is warned of them.
 _ELSEWHERE: Final = {f"{PREFIX}TEST_POSTGRES_URL", f"{PREFIX}SOAK"}
@@ -32,7 +33,7 @@ LogFormat = Literal["auto", "json", "console"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OperationLimits, ConnectionLimits, Federating):
+class Settings(OperationLimits, ConnectionLimits, Federating, TransportSettings):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:
