@@ -18,8 +18,8 @@ class Transport(StrEnum):
 class Presented:
     """The refresh token that a request brought, or that it brought none, and how it travels."""
 
-    token: str | None
-    transport: Transport
+    token: str | None = None
+    transport: Transport = Transport.COOKIE
 
 
 def transports(text: str) -> tuple[Transport, ...]:

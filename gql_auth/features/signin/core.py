@@ -33,6 +33,7 @@ from gql_auth.kernel.transports import Presented
 from gql_auth.kernel.unit import Unit, Units
 
 _COUNTING: Final = 2  # attempts of this process that are counted at a time
+_NONE: Final = Presented()
 
 
 class SignIn:
@@ -64,7 +65,7 @@ class SignIn:
         username: str | None,
         name: str | None,
         client: Client,
-        presented: Presented,
+        presented: Presented = _NONE,
     ) -> Grant:
         """Make an account and sign in.
 
@@ -154,7 +155,7 @@ class SignIn:
         username: str | None,
         password: str,
         client: Client,
-        presented: Presented,
+        presented: Presented = _NONE,
     ) -> Grant:
         """Sign in to an account.
 

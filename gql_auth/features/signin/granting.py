@@ -53,7 +53,9 @@ class Grants:
             return None
         return claims if claims.transport is presented.transport else None
 
-    async def make(self, user: User, session: Session, transport: Transport) -> Grant:
+    async def make(
+        self, user: User, session: Session, transport: Transport = Transport.COOKIE
+    ) -> Grant:
         """Tokens for a session as it stands. Runs after the commit: the host's claims hook may
         take its time and use the database.
 
