@@ -183,7 +183,7 @@ class GraphQLAuth:
         """End the responses that stay open, from any thread or a signal's handler: a server that
         ends would wait for them. Sockets it closes by itself."""
         if self._system is not None:
-            self._system.hang_up()
+            self._system.connections.hang_up()
 
     @property
     def system(self) -> System:

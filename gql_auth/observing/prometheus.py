@@ -87,7 +87,10 @@ class Prometheus(Telemetry):
             _WAYS,
         )
         self._limited = self._counter(
-            "limited", "Limits on sockets and streams that were met.", "limit", known=_LIMITS
+            "connections_limited",
+            "Limits on sockets and streams that were met.",
+            "limit",
+            known=_LIMITS,
         )
         self._levels = {
             name: Gauge(

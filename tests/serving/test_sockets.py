@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -168,6 +169,21 @@ async def test_ids(host: Stage) -> None:
         assert await socket.hear() == 4409
         assert socket.reason == "Subscriber for 1 already exists"
         await streams.down_to(0)
+
+
+async def test_named_documents(host: Stage) -> None:
+    """A document may be named by its hash once it is known; one that is not is refused with the
+    code that clients know, and the socket goes on."""
+    async with host() as it, opened(it.app) as socket:
+        name = {"persistedQuery": {"version": 1, "sha256Hash": sha256(b"{ hello }").hexdigest()}}
+        named = {"id": "1", "type": "subscribe", "payload": {"extensions": name}}
+        await socket.say(named)
+        (error,) = (await socket.hear())["payload"]
+        assert error["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+        sent = {"query": "{ hello }", "extensions": name}
+        assert "errors" not in (await it.http.post("/graphql", json=sent)).json()
+        await socket.say(named)
+        assert await socket.next() == "world"
 
 
 async def test_a_defect_in_a_subscription(host: Stage) -> None:
