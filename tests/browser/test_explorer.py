@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -57,14 +58,16 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def tell(tmp_path: Path) -> Story:
+def tell() -> Story:
     """Has a story of tests/node/explorer.mjs played."""
 
     def play(story: str, url: str, **given: Any) -> dict[str, Any]:
-        browser = chromium.given(tmp_path)
-        told: dict[str, Any] = node.run(
-            "explorer", seconds=300, url=url, story=story, chromium=browser, **given
-        )
+        # Chromium puts a socket into the folder, and a socket's path has room for 107 bytes.
+        with TemporaryDirectory() as folder:
+            browser = chromium.given(Path(folder))
+            told: dict[str, Any] = node.run(
+                "explorer", seconds=300, url=url, story=story, chromium=browser, **given
+            )
         return told
 
     return play

@@ -70,14 +70,15 @@ export function createAuth(options: AuthOptions): Auth {
       return;
     }
     const { type, token, user, expiresIn } = news;
-    if (type === "signed-in") note.remove();
-    else if (state.session === null)
-      return; // a refresh that was begun before the sign-out
-    else if (state.session && state.session.user.id !== user.id) {
+    if (type === "signed-in") {
+      note.remove();
+      void become(token, user, expiresIn);
+    } else if (state.session && state.session.user.id !== user.id) {
       renewInBackground(); // late news, or we have missed a sign-in: the server knows
-      return;
+    } else if (state.session !== null) {
+      // Where nobody is signed in, the refresh was begun before the sign-out.
+      void become(token, user, expiresIn);
     }
-    void become(token, user, expiresIn);
   }
 
   function attemptRefresh(begun: AbortController) {
@@ -107,11 +108,9 @@ export function createAuth(options: AuthOptions): Auth {
       (problem) => {
         state.fail(problem);
       },
-    )
-      .then(() => state.clearing)
-      .finally(() => {
-        renewing = undefined;
-      });
+    ).finally(() => {
+      renewing = undefined;
+    });
     return renewing;
   }
 
@@ -128,7 +127,16 @@ export function createAuth(options: AuthOptions): Auth {
       note.remove();
     });
 
-  const persistInSigningOut = () => persist(attemptSignOut, note.isThere);
+  /** Resolves with whether the first attempt has reached the server; the others follow. */
+  const persistInSigningOut = () =>
+    new Promise<boolean>((resolve) => {
+      const failed = () => {
+        resolve(false);
+      };
+      persist(attemptSignOut, note.isThere, failed).then(() => {
+        resolve(true);
+      }, failed);
+    });
 
   async function enter(operation: "signup" | "login", input: object) {
     const answer = await tabs.alone(async () => {
@@ -155,12 +163,19 @@ export function createAuth(options: AuthOptions): Auth {
       const good = state.good();
       if (good) return good.token;
       if (state.session === null) return null;
-      if (closed() || now() >= deadline) {
+      const left = deadline - now();
+      if (closed() || left <= 0) {
         throw new AuthUnavailable("No access token could be got in time", undefined, {
           cause: state.snapshot.error,
         });
       }
-      await within(deadline - now(), renewNow(), signal);
+      const { signal: ended } = state.era;
+      const changed = new Promise<void>((resolve) => {
+        ended.addEventListener("abort", () => {
+          resolve();
+        });
+      });
+      await within(left, Promise.race([renewNow(), changed]), signal);
     }
   }
 
@@ -191,11 +206,7 @@ export function createAuth(options: AuthOptions): Auth {
       note.leave();
       tabs.tell({ type: "signed-out" });
       const cleared = become();
-      const confirmed = await attemptSignOut().then(
-        () => true,
-        () => false,
-      );
-      if (!confirmed) void persistInSigningOut();
+      const confirmed = await persistInSigningOut();
       await cleared;
       return confirmed;
     },
@@ -208,6 +219,7 @@ export function createAuth(options: AuthOptions): Auth {
     async refresh() {
       pause.wake();
       await within(holdFor, renewNow());
+      await state.clearing;
       return state.snapshot;
     },
 

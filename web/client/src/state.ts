@@ -65,7 +65,7 @@ export class SessionState {
       };
       at(next.renewAt, this.renew);
       at(next.until, () => {
-        this.publish();
+        this.retire(next.token);
       });
     }
     if (before && before.user.id !== next?.user.id && this.onSignedOut)
@@ -75,7 +75,8 @@ export class SessionState {
   }
 
   adopt(token: string, user: User, expiresIn: number): Promise<void> {
-    const life = expiresIn * 1000;
+    // It ends on a whole second, so up to one earlier than it says.
+    const life = Math.max(expiresIn - 1, expiresIn / 2) * 1000;
     return this.become({
       token,
       user,
@@ -85,7 +86,7 @@ export class SessionState {
     });
   }
 
-  /** The server has refused this token. */
+  /** This token is good no longer: its time is over, or the server has refused it. */
   retire(token: string | null): void {
     if (this.session?.token !== token) return;
     this.session = { ...this.session, until: 0 };
@@ -122,9 +123,12 @@ export class SessionState {
     this.timers = [];
   }
 
-  /** Runs the hook, after those that still run. */
+  /**
+   * Runs the hook, after those that still run, and after operations that wait for a token have been
+   * told that there is none: Apollo Client's `clearStore` fails those that are under way.
+   */
   private clear(hook: () => unknown): void {
-    const mine: Promise<void> = (this.clearing ?? Promise.resolve())
+    const mine: Promise<void> = (this.clearing ?? new Promise((resolve) => setTimeout(resolve)))
       .then(hook)
       .catch((problem: unknown) => {
         console.error("gql-auth: onSignedOut failed", problem);

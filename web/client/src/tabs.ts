@@ -95,6 +95,8 @@ export function createTabs(name: string, hear: (news: News) => void, patience: n
       channel.onmessage = ({ data }: MessageEvent<News>) => {
         hear(data);
       };
+      // On Node, where it has this, the channel shall not keep a server or a build from ending.
+      (channel as { unref?: () => void }).unref?.();
     },
 
     close() {

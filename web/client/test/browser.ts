@@ -1,4 +1,4 @@
-import { afterEach, inject } from "vitest";
+import { afterEach, inject, vi } from "vitest";
 import { type Auth, type AuthOptions, type AuthState, createAuth } from "../src/index.js";
 import { Gate } from "./gate.js";
 
@@ -12,12 +12,17 @@ afterEach(async () => {
 export class Browser {
   private readonly jar = new Map<string, string>();
 
-  private constructor(readonly gate: Gate) {}
+  private constructor(
+    readonly gate: Gate,
+    /** The server behind the gate. */
+    readonly target: string,
+  ) {}
 
   static async start(server: "server" | "brief" = "server"): Promise<Browser> {
-    const gate = await Gate.open(inject(server));
+    const target = inject(server);
+    const gate = await Gate.open(target);
     open.push(() => gate.close());
-    return new Browser(gate);
+    return new Browser(gate, target);
   }
 
   get cookie(): string {
@@ -80,6 +85,11 @@ export const PASSWORD = "correct horse battery staple";
 export function account() {
   const name = `user${process.pid}x${accounts++}x${Math.random().toString(36).slice(2)}`;
   return { email: `${name}@example.com`, password: PASSWORD, username: name };
+}
+
+/** Resolves as soon as `look` does not throw; patient, since machines are busy. */
+export function eventually(look: () => unknown): Promise<unknown> {
+  return vi.waitFor(look, { timeout: 30_000 });
 }
 
 /** Resolves with the state as soon as it is as `wanted`. */

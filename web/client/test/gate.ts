@@ -17,6 +17,12 @@ export class Gate {
   readonly seen: string[] = [];
   /** Whether there is a way through at all. */
   online = true;
+  /** Access tokens that reach the server damaged, so that it refuses them. */
+  readonly damaged = new Set<string>();
+  /** Whether it refuses all of them. */
+  damagesAll = false;
+  /** Each Authorization header that came, by the name of the operation's first field. */
+  readonly authorizations: [field: string, header: string | undefined][] = [];
   private readonly faults = new Map<string, Fault[]>();
   private readonly held = new Map<string, Promise<void>>();
   private readonly server = createServer(
@@ -69,6 +75,7 @@ export class Gate {
       return;
     }
     this.seen.push(field);
+    this.authorizations.push([field, incoming.headers.authorization]);
     const fault = this.faults.get(field)?.shift();
     if (fault === "refuse") {
       incoming.socket.destroy();
@@ -98,6 +105,8 @@ export class Gate {
   private ask(incoming: IncomingMessage, body: Buffer) {
     const headers = { ...incoming.headers };
     delete headers.host;
+    const token = headers.authorization?.replace("Bearer ", "");
+    if (token && (this.damagesAll || this.damaged.has(token))) headers.authorization = "Bearer x";
     return new Promise<{ status: number; headers: IncomingMessage["headers"]; answer: Buffer }>(
       (resolve, reject) => {
         const outgoing = request(this.target, { method: incoming.method, headers }, (response) => {
