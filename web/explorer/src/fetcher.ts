@@ -72,8 +72,9 @@ export function createFetcher(auth: Auth, send: typeof fetch): Fetcher {
     const changes = operation?.selectionSet.selections.some(
       (field) => field.kind === Kind.FIELD && CHANGE_SESSION.has(field.name.value),
     );
-    // The cookie may be another one now: ask whose.
-    if (changes) void auth.refresh();
+    // The cookie may be another one now: ask whose. Before the answer is shown, as a sign-out takes
+    // the answers before it off the page.
+    if (changes) await auth.refresh();
     return answer;
   };
 }
