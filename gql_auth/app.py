@@ -174,6 +174,11 @@ class GraphQLAuth:
             self._page = Page(figures.render)
         return self._page
 
+    @property
+    def telemetry(self) -> Telemetry:
+        """What hears of everything that happens: the host's own, and what counts and traces."""
+        return self._telemetry
+
     def drain(self) -> None:
         """Be no longer ready, and go on serving: a shutdown begins, and load balancers shall
         look elsewhere first."""

@@ -162,6 +162,9 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         return Response(http.encode(body), status, headers, f"{media_type}; charset=utf-8")
 
     async def _serve(self, request: Request, note: dict[str, Any], seen: observed.Seen) -> Response:
+        context = self._make_context(request)
+        if context.client.ip_address:
+            note["ip"] = context.client.ip_address
         if request.method not in {"GET", "POST"}:
             raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
         accept = _accept(request)
@@ -174,7 +177,6 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             return await self._stream(form, request, note, seen)
         media_type = negotiation.prefers(accept)
         asked = await http.read_request(request, max_batch=self._limits.max_batch)
-        context = self._make_context(request)
         answers = [
             await self._answer_one(each, context, request.method, note, batch=asked.is_batch)
             for each in asked.operations  # one after the other: the second may need the first
@@ -325,5 +327,3 @@ def _describe(
     if caller is not None:
         note["user_id"] = str(caller.user_id)
         note["session_id"] = str(caller.session_id)
-    if context.client.ip_address:
-        note["ip"] = context.client.ip_address

@@ -45,6 +45,19 @@ async def test_no_value_leaves_after_the_token(host: Stage, clock: SettableClock
             assert await socket.hear() == 4401
 
 
+async def test_nothing_begins_after_the_token(host: Stage, clock: SettableClock) -> None:
+    """What is asked for just after the end is not begun, not even what is public."""
+    async with host(clock=clock) as it:
+        await it.client.signup()
+        async with opened(it.app, it.client.access_token) as socket:
+            await socket.subscribe(GUARDED)
+            assert await socket.next() == 0
+            clock.forward(seconds=900)
+            await socket.subscribe(WAIT, name="2")
+            assert await socket.hear() == 4401
+        assert streams.begun == 1
+
+
 async def test_a_subscription_ends_with_its_session(host: Stage) -> None:
     """A session that ends closes every socket that speaks for it, waiting ones too (4403); those
     of other sessions and anonymous ones go on."""
