@@ -33,7 +33,7 @@ ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OperationLimits, ConnectionLimits, Federating, TransportSettings, Watching):
+class Settings(OperationLimits, ConnectionLimits, Federating, Watching, TransportSettings):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:

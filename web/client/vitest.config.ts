@@ -5,7 +5,7 @@ export default defineConfig({
     name: "client",
     include: ["test/**/*.test.{ts,tsx}"],
     globalSetup: "test/server.ts",
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 });

@@ -1,4 +1,4 @@
-import { afterEach, inject } from "vitest";
+import { afterEach, inject, vi } from "vitest";
 import { type Auth, type AuthOptions, type AuthState, createAuth } from "../src/index.js";
 import { Gate } from "./gate.js";
 
@@ -85,6 +85,11 @@ export const PASSWORD = "correct horse battery staple";
 export function account() {
   const name = `user${process.pid}x${accounts++}x${Math.random().toString(36).slice(2)}`;
   return { email: `${name}@example.com`, password: PASSWORD, username: name };
+}
+
+/** Resolves as soon as `look` does not throw; patient, since machines are busy. */
+export function eventually(look: () => unknown): Promise<unknown> {
+  return vi.waitFor(look, { timeout: 30_000 });
 }
 
 /** Resolves with the state as soon as it is as `wanted`. */

@@ -4,7 +4,7 @@ import { type Client, createClient } from "graphql-ws";
 import { afterEach, expect, test, vi } from "vitest";
 import { WebSocket as Connection, WebSocketServer } from "ws";
 import { authSocket } from "../src/graphql-ws.js";
-import { account, becomes, Browser } from "./browser.js";
+import { account, becomes, Browser, eventually } from "./browser.js";
 
 interface Message {
   type: string;
@@ -46,6 +46,9 @@ class SocketGate {
       const message = JSON.parse(data.toString()) as Message;
       client.send(data.toString());
       if (message.type === "connection_ack" && this.closesWith) client.close(this.closesWith);
+    });
+    server.on("error", () => {
+      client.terminate();
     });
     client.on("close", () => {
       server.close();
@@ -129,7 +132,7 @@ function watch(client: Client) {
 const bearer = (token: string | null) => `Bearer ${token}`;
 
 const sockets = (gate: SocketGate, count: number) =>
-  vi.waitFor(() => {
+  eventually(() => {
     expect(gate.subscriptions).toHaveLength(count);
   });
 
@@ -153,7 +156,7 @@ test.each([4401, 4403])(
     expect(gate.tokens).toEqual([bearer(first), bearer(await auth.token())]);
     expect(gate.tokens[0]).not.toBe(gate.tokens[1]);
     gate.emit({ events: { id: "1" } });
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(seen).toEqual([{ events: { id: "1" } }]);
     });
   },

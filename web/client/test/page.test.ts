@@ -1,7 +1,7 @@
 import { happen } from "./dom.js"; // first
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createAuth } from "../src/index.js";
-import { becomes, Browser, until } from "./browser.js";
+import { becomes, Browser, eventually, until } from "./browser.js";
 
 beforeEach(() => {
   localStorage.clear();
@@ -57,7 +57,7 @@ test("a sign-out without network holds over a reload", async () => {
   browser.gate.online = true;
   const reloaded = browser.tab();
   expect(reloaded.getSnapshot().status).toBe("anonymous");
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(browser.cookie).toBe("");
   });
   expect(browser.gate.count("refreshToken")).toBe(0);

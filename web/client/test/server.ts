@@ -1,4 +1,4 @@
-// Real servers for the tests: one with tokens of the usual life, one with tokens of two seconds.
+// Real servers for the tests: one with tokens of the usual life, one with tokens of three seconds.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -71,7 +71,7 @@ export class Server {
 export default async function setup(project: TestProject) {
   const [usual, brief] = await Promise.all([
     Server.start(),
-    Server.start({ GQL_AUTH_ACCESS_TOKEN_TTL: "2s" }),
+    Server.start({ GQL_AUTH_ACCESS_TOKEN_TTL: "3s" }),
   ]);
   project.provide("server", usual.url);
   project.provide("brief", brief.url);

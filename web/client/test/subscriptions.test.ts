@@ -1,12 +1,12 @@
 import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from "@apollo/client";
 import { Client, fetchExchange } from "@urql/core";
 import { createClient } from "graphql-ws";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { authLink } from "../src/apollo.js";
 import { authSocket } from "../src/graphql-ws.js";
 import type { Auth } from "../src/index.js";
 import { authExchange } from "../src/urql.js";
-import { account, becomes, Browser } from "./browser.js";
+import { account, becomes, Browser, eventually } from "./browser.js";
 
 const EVENTS = "subscription { sessionEvents { __typename session { current } } }";
 
@@ -108,25 +108,19 @@ async function listen([, subscribe]: (typeof clients)[number], server: "server" 
   const other = elsewhere.tab({ restore: false });
   /** Signs in elsewhere until that is heard of here: the connection may just be made anew. */
   const hear = () =>
-    vi.waitFor(
-      async () => {
-        await other.signIn({ email: input.email, password: input.password });
-        expect(seen.events.length).toBeGreaterThan(0);
-      },
-      { timeout: 10_000, interval: 300 },
-    );
+    eventually(async () => {
+      await other.signIn({ email: input.email, password: input.password });
+      expect(seen.events.length).toBeGreaterThan(0);
+    });
   return { auth, seen, elsewhere, other, hear };
 }
 
 test("in each client a subscription outlives its tokens", async () => {
   const listening = await Promise.all(clients.map((client) => listen(client, "brief")));
   const work = listening.map(async ({ seen, hear }) => {
-    await vi.waitFor(
-      () => {
-        expect(seen.connections).toBeGreaterThan(2);
-      },
-      { timeout: 15_000 },
-    );
+    await eventually(() => {
+      expect(seen.connections).toBeGreaterThan(2);
+    });
     await hear();
     expect(seen.events[0]).toMatchObject({
       __typename: "SessionBegan",

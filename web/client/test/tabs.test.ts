@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { account, becomes, Browser, PASSWORD } from "./browser.js";
+import { account, becomes, Browser, eventually, PASSWORD } from "./browser.js";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -126,7 +126,7 @@ test("a sign-in as somebody else is seen by all tabs, after their caches are cle
   const input = account();
   await one.signUp(input);
   for (const tab of [two, anonymous]) {
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(tab.getSnapshot()).toMatchObject({
         status: "signed-in",
         user: { email: input.email },
@@ -161,13 +161,13 @@ test.each(["the same tab", "another tab"])(
     };
     const refreshing = await browser.signedIn({ fetch: stubborn });
     const other = browser.tab();
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(other.peek()?.token).toBe(refreshing.peek()?.token);
     });
     const release = browser.gate.hold("refreshToken");
     const before = browser.gate.count("refreshToken");
     const renewed = refreshing.renew(await refreshing.token());
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(browser.gate.count("refreshToken")).toBe(before + 1);
     });
     const signingOut = (where === "the same tab" ? refreshing : other).signOut();
@@ -191,13 +191,13 @@ test.each(["the same tab", "another tab"])(
     const browser = await Browser.start();
     const auth = await browser.signedIn({ timeout: 60_000 });
     const other = browser.tab({ timeout: 60_000 });
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(other.peek()?.token).toBe(auth.peek()?.token);
     });
     const release = browser.gate.hold("refreshToken");
     const before = browser.gate.count("refreshToken");
     const renewed = auth.renew(await auth.token());
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(browser.gate.count("refreshToken")).toBe(before + 1);
     });
     expect(await (where === "the same tab" ? auth : other).signOut()).toBe(true);
@@ -234,7 +234,7 @@ test("news of somebody else's refresh is not taken: the server is asked who is s
     expiresIn: 900,
     user: { ...user, id: "x" },
   });
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(auth.peek()?.token).not.toBe(before);
   });
   other.close();
@@ -251,7 +251,7 @@ test("a sign-out without network holds here, and reaches the server when it can"
   expect(auth.getSnapshot().status).toBe("anonymous");
   expect(browser.cookie).not.toBe("");
   browser.gate.online = true;
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(browser.cookie).toBe("");
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import type { AuthState } from "../src/index.js";
-import { becomes, Browser } from "./browser.js";
+import { becomes, Browser, eventually } from "./browser.js";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -16,15 +16,18 @@ test("refreshes run ahead of expiry, whatever the client's clock says, one for a
   await Promise.all(tabs.map((tab) => becomes(tab, "signed-in")));
   for (const tab of tabs) tab.subscribe(() => seen.push(tab.getSnapshot()));
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
-  for (const tab of tabs) expect(tab.peek()?.expiresIn).toBeLessThanOrEqual(1);
-  await vi.waitFor(
-    () => {
-      expect(browser.gate.count("refreshToken")).toBe(3); // two of them at expiries
-    },
-    { timeout: 10_000 },
-  );
-  expect(seen).toEqual([]);
-  await vi.waitFor(() => {
+  for (const tab of tabs) expect(tab.peek()).not.toBe(null);
+  const refreshes = () => browser.gate.count("refreshToken");
+  const begun = performance.now();
+  let since = refreshes();
+  await eventually(() => {
+    expect(seen.map(({ status }) => status)).not.toContain("anonymous");
+    if (seen.splice(0).length) since = refreshes(); // a machine too busy to be ahead
+    expect(refreshes()).toBeGreaterThanOrEqual(since + 2);
+  });
+  // One for all tabs each time, or hardly more; a token is renewed after 1.5 s at the earliest.
+  expect(refreshes()).toBeLessThan(2 + (2 * (performance.now() - begun)) / 1500);
+  await eventually(() => {
     expect(new Set(tabs.map((tab) => tab.peek()?.token)).size).toBe(1);
   });
   const token = await first.token();
