@@ -24,6 +24,7 @@ from gql_auth.kernel.telemetry import Several, Telemetry
 from gql_auth.observing import tracing
 from gql_auth.preparing import prepare
 from gql_auth.serving.endpoint import GraphQLEndpoint
+from gql_auth.serving.explorer import Explorer
 from gql_auth.serving.headers import Cors, SecureHeaders
 from gql_auth.serving.operations import JudgedOperations
 from gql_auth.serving.persisted import Manifest
@@ -290,22 +291,31 @@ class GraphQLAuth:
             config=config,
             settings=self.settings,
         )
-        endpoint = self._endpoint(schema, context_class)
+        explorer = Explorer(schema, self.settings)
+        endpoint = self._endpoint(schema, context_class, explorer)
         router = APIRouter()
         _add_route(router, path, endpoint)
         _add_socket(router, path, endpoint)
+        _add_route(router, f"{path.rstrip('/')}/explorer/{{name:path}}", self._below(explorer))
         _add_route(router, "/.well-known/jwks.json", self._secured(_handler(self._jwks)))
         if health:
             _add_route(router, "/healthz", self._secured(_handler(_alive)))
             _add_route(router, "/readyz", self._secured(_handler(self._ready)))
         return router
 
-    def _endpoint(self, schema: AuthSchema, context_class: type[AuthContext]) -> ASGIApp:
+    def _endpoint(
+        self, schema: AuthSchema, context_class: type[AuthContext], explorer: Explorer
+    ) -> ASGIApp:
         def make_context(request: HTTPConnection) -> AuthContext:
             return context_class(request, self.system)
 
         graphql: ASGIApp = GraphQLEndpoint(
-            schema, make_context, lambda: self.system, self.settings, lambda: self._telemetry
+            schema,
+            make_context,
+            lambda: self.system,
+            self.settings,
+            explorer,
+            lambda: self._telemetry,
         )
         if self.settings.allowed_origins:
             graphql = Cors(
@@ -323,6 +333,13 @@ class GraphQLAuth:
                 max_age=7200,
             )
         return self._secured(graphql)
+
+    def _below(self, explorer: Explorer) -> ASGIApp:
+        async def answer(request: Request) -> Response:
+            found = explorer.below(request)
+            return found or _plain_error(404, "There is nothing here", "NOT_FOUND")
+
+        return self._secured(_handler(answer))
 
     def _secured(self, app: ASGIApp) -> ASGIApp:
         return SecureHeaders(app, https=self.settings.https)

@@ -26,6 +26,7 @@ from gql_auth.kernel.errors import Unauthenticated, Unavailable
 from gql_auth.kernel.parsing import Network
 from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Telemetry
+from gql_auth.kernel.transports import Transport
 from gql_auth.kernel.unit import Units
 from gql_auth.preparing import master_secret
 from gql_auth.serving.connections import Connections, Kind
@@ -141,6 +142,11 @@ class System:
         """The part of that type."""
         found: S = self._parts[kind]
         return found
+
+    @property
+    def refresh_transports(self) -> tuple[Transport, ...]:
+        """How refresh tokens may travel."""
+        return self.settings.refresh_transports
 
     @property
     def trusted_proxies(self) -> tuple[Network, ...]:

@@ -29,6 +29,7 @@ from gql_auth.features.tokens.core import RefreshTokens
 from gql_auth.features.users.core import Users, checked_profile
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.transports import Presented, Transport
 from gql_auth.preparing import prepare
 from gql_auth.storage.migrate import migrate
 from gql_auth.system import System
@@ -200,7 +201,9 @@ class Site:
                     opened.append(await unit.get(Sessions).open(user.id, Client()))
             flows = system.part(SignIn)
             return [
-                await flows.refresh(tokens.sign(session.refresh_claims), Client())
+                await flows.refresh(
+                    Presented(tokens.sign(session.refresh_claims), Transport.COOKIE), Client()
+                )
                 for session in opened
             ]
 

@@ -32,6 +32,7 @@ from gql_auth.kernel.declaring import PREFIX
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated, Unavailable, ViolationCode
 from gql_auth.kernel.settings import Settings, declared
+from gql_auth.kernel.transports import Transport
 from gql_auth.serving import errors, http
 from gql_auth.serving.costs.exceeding import BOUNDS, setting_of
 from gql_auth.serving.permissions import HasRole
@@ -77,6 +78,8 @@ def _default(value: object, example: object) -> str:
         return code(example if same else parsing.spell(value))
     if isinstance(value, bool):
         return code("on" if value else "off")
+    if isinstance(value, tuple) and value:
+        return code(",".join(value))
     return code(str(value)) if value not in {"", (), None} else "(none)"
 
 
@@ -147,6 +150,18 @@ OPERATIONS: Final = [
          query="mutation { refreshToken { __typename } }",
          headers={"Origin": "https://elsewhere.example"},
          do="Operator: put the origin into `GQL_AUTH_ALLOWED_ORIGINS`."),
+    Case(when="A request asks for a way that `REFRESH_TRANSPORTS` does not allow",
+         query="mutation { refreshToken { __typename } }",
+         headers={"X-Refresh-Transport": "carrier-pigeon"},
+         do="Operator: `GQL_AUTH_REFRESH_TRANSPORTS=cookie,body` lets clients without a cookie "
+            "jar in."),
+    Case(when="A page asks for the refresh token in the body",
+         query="mutation { refreshToken { __typename } }",
+         headers={"X-Refresh-Transport": "body", "Sec-Fetch-Site": "same-origin"},
+         do="Leave the header out: a browser has the cookie."),
+    Case(when="`token` without the header, or the header together with the cookie",
+         query='mutation { logout(token: "x") { sessionEnded } }',
+         do="One way for each session, the one it was born with."),
     Case(when="The database is out of reach, or too many sign-ins wait", host=True,
          query="{ busy }",
          do="Keep the session. Try again after `retryAfter` seconds (header `Retry-After`)."),
@@ -447,7 +462,12 @@ async def tables() -> dict[str, str]:
     """Every table, by name."""
     logging.disable(logging.CRITICAL)  # the defects are ours
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(data_dir=Path(folder), secret=random_name(48), bcrypt_cost=10)
+        settings = Settings(
+            data_dir=Path(folder),
+            secret=random_name(48),
+            bcrypt_cost=10,
+            refresh_transports=tuple(Transport),
+        )
         migrate(settings)
         clock = Clock()
         auth = GraphQLAuth(settings, clock=clock)

@@ -1,4 +1,4 @@
-"""The programs that the tests take from Debian's packages: PgBouncer, nginx, libfaketime.
+"""The programs that the tests take from Debian's packages: PgBouncer, nginx, libfaketime, Chromium.
 
 `scripts/_debian` unpacks into .venv/debian what the system lacks; what is there counts first.
 """
@@ -8,7 +8,12 @@ import shutil
 from pathlib import Path
 
 UNPACKED = Path(__file__).parent.parent / ".venv" / "debian"
-PACKAGES = {"pgbouncer": "pgbouncer", "nginx": "nginx-light", "libfaketime.so.1": "faketime"}
+PACKAGES = {
+    "pgbouncer": "pgbouncer",
+    "nginx": "nginx-light",
+    "libfaketime.so.1": "faketime",
+    "chromium": "chromium",
+}
 
 
 class MissingError(Exception):
@@ -32,9 +37,19 @@ def program(name: str) -> str:
     return found
 
 
+def chromium() -> str:
+    """The path of Chromium itself, past the shell script that Debian puts before it."""
+    for root in (UNPACKED / "usr", Path("/usr")):
+        found = root / "lib/chromium/chromium"
+        if found.exists():
+            return str(found)
+    raise MissingError("chromium")
+
+
 def libraries() -> list[Path]:
     """Folders of what was unpacked with them."""
-    return [*UNPACKED.glob("usr/lib/*-linux-*"), *UNPACKED.glob("lib/*-linux-*")]
+    places = ("usr/lib/*-linux-*", "usr/lib/*-linux-*/pulseaudio", "lib/*-linux-*")
+    return [found for place in places for found in UNPACKED.glob(place)]
 
 
 def environment() -> dict[str, str]:

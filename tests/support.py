@@ -8,7 +8,7 @@ import httpx
 
 USER_FIELDS = "id email emailVerified username name roles createdAt"
 PAYLOAD = (
-    "__typename ... on AuthPayload { accessToken tokenType expiresIn expiresAt user { "
+    "__typename ... on AuthPayload { accessToken tokenType expiresIn expiresAt refreshToken user { "
     + USER_FIELDS
     + " } } ... on AuthError { message }"
 )
@@ -110,8 +110,50 @@ class GraphQLClient:
         return await self.post(ME, **kw)
 
     def _took(self, result: dict[str, Any]) -> dict[str, Any]:
+        assert result.get("refreshToken") is None, "a cookie's token in the body"
         self.access_token = result.get("accessToken", self.access_token)
         return result
+
+
+class BodyClient(GraphQLClient):
+    """A client without a cookie jar, as a command line or a phone: its refresh token comes in
+    answers and goes in arguments. It keeps it where the browser has its cookies, so that a test
+    copies, loses and replays tokens of either kind alike."""
+
+    def __init__(self, http: httpx.AsyncClient, origin: str | None = None) -> None:
+        super().__init__(http)  # whatever the origin of the test's browsers is, it sends none
+
+    async def post(
+        self, query: str, variables: dict[str, Any] | None = None, **kw: Any
+    ) -> dict[str, Any]:
+        kept, self.cookies = self.cookies, {}
+        for field in ("refreshToken", "logout"):
+            query = query.replace(
+                f"mutation {{ {field} {{", f"mutation($token: String) {{ {field}(token: $token) {{"
+            )
+        if "$token" in query:
+            variables = {"token": next(iter(kept.values()), None)}
+        kw.setdefault("X_Refresh_Transport", "body")
+        try:
+            return await super().post(query, variables, **kw)
+        finally:
+            assert self.cookies == {}, "a cookie for a client that asked for the body"
+            self.cookies = kept
+
+    async def login(self, password: str = PASSWORD, **who: str) -> dict[str, Any]:
+        """Sign in, having signed out before: no cookie tells the server which session ends."""
+        if self.cookies:
+            await self.post("mutation { logout { sessionEnded } }")
+        return await super().login(password, **who)
+
+    def _took(self, result: dict[str, Any]) -> dict[str, Any]:
+        if token := result.pop("refreshToken", None):
+            self.cookies = {"refresh_token": token}
+        elif result["__typename"] == "AuthPayload":
+            raise AssertionError("no refresh token in the body")
+        elif result.get("reason") in {"EXPIRED", "REVOKED", "REUSED"}:
+            self.cookies = {}
+        return super()._took(result)
 
 
 def reason_of(answer: dict[str, Any]) -> str:

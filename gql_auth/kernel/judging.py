@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from gql_auth.kernel import parsing
 from gql_auth.kernel.declaring import PREFIX, fields_of, problem
+from gql_auth.kernel.transports import Transport
 
 
 def judge(settings: Any) -> tuple[list[str], list[str]]:
@@ -31,6 +32,11 @@ def judge(settings: Any) -> tuple[list[str], list[str]]:
         problems.append(
             problem(settings, "database_direct_url", "",
                     "goes with a PostgreSQL GQL_AUTH_DATABASE_URL", mend="database_url")
+        )  # fmt: skip
+    if not settings.refresh_transports or not set(settings.refresh_transports) <= set(Transport):
+        problems.append(
+            problem(settings, "refresh_transports", ",".join(settings.refresh_transports),
+                    "wants cookie, body, or both")
         )  # fmt: skip
     for name in ("public_url", *("allowed_origins",) * bool(settings.allowed_origins)):
         value = getattr(settings, name)

@@ -21,6 +21,7 @@ from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
+from gql_auth.kernel.transports import TransportSettings
 from gql_auth.kernel.watching import Watching
 
 # Read by the test and soak scripts, not by the server: known, so that nobody is warned of them.
@@ -32,7 +33,7 @@ ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OperationLimits, ConnectionLimits, Federating, Watching):
+class Settings(OperationLimits, ConnectionLimits, Federating, Watching, TransportSettings):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:

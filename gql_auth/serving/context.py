@@ -10,9 +10,16 @@ from gql_auth.kernel.addresses import origin_of
 from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.errors import Forbidden, Unauthenticated
 from gql_auth.kernel.parsing import Network
+from gql_auth.kernel.transports import Transport
 from gql_auth.kernel.unit import Units
 from gql_auth.serving.cookies import CookieRules, RefreshCookie, require_own_site
 from gql_auth.serving.leases import Keeper, Lease
+from gql_auth.serving.transports import (
+    RefreshBody,
+    asked_for,
+    require_no_page,
+    require_no_token,
+)
 
 _USER_AGENT_LENGTH: Final = 512
 
@@ -28,6 +35,11 @@ class Doorkeeper(Keeper, Protocol):
     @property
     def cookie_rules(self) -> CookieRules:
         """Name and attributes of the refresh cookie."""
+        ...
+
+    @property
+    def refresh_transports(self) -> tuple[Transport, ...]:
+        """How refresh tokens may travel."""
         ...
 
     @property
@@ -158,21 +170,29 @@ class RequestContext:
         """The claims of the access token, the host's own among them."""
         return dict(self.caller.claims) if self.caller else {}
 
-    def refresh_cookie(self) -> RefreshCookie:
-        """The door to the refresh cookie; every field that reads or answers it comes through
+    def refresh_door(self, token: str | None = None) -> RefreshCookie | RefreshBody:
+        """The door to the refresh token; every field that reads or answers one comes through
         here first, before it does anything.
 
+        Args:
+            token: the field's argument, where it has one.
+
         Raises:
-            Forbidden: another site's page is asking, or it is no POST (a WebSocket and a GET
-                neither carry the cookie on purpose nor can answer it), or one that is answered
-                by a stream (its head is gone before the cookie is known).
+            Forbidden: another site's page is asking, or any page for a token in the body; the
+                settings do not allow the transport, or the request mixes two; or it is no POST
+                (a WebSocket and a GET neither carry the cookie on purpose nor can answer it), or
+                one that is answered by a stream (its head is gone before the cookie is known).
         """
+        if self.request.scope["type"] != "http" or self.request.scope["method"] != "POST":
+            raise Forbidden("POST_REQUIRED", "Send this operation by HTTP POST")
+        if self.lease is not None:
+            raise Forbidden("POST_REQUIRED", "Send this operation by HTTP POST, for JSON")
+        rules, allowed = self.system.cookie_rules, self.system.refresh_transports
+        if asked_for(self.request.headers, allowed=allowed) is Transport.BODY:
+            require_no_page(self.request.headers, rules)
+            return RefreshBody(token)
+        require_no_token(token, allowed=allowed)
         if self._cookie is None:
-            if self.request.scope["type"] != "http" or self.request.scope["method"] != "POST":
-                raise Forbidden("POST_REQUIRED", "Send this operation by HTTP POST")
-            if self.lease is not None:
-                raise Forbidden("POST_REQUIRED", "Send this operation by HTTP POST, for JSON")
-            rules = self.system.cookie_rules
             require_own_site(self.request, rules)
             self._cookie = RefreshCookie(rules, rules.find(self.request.headers))
         return self._cookie

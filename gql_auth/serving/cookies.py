@@ -11,6 +11,7 @@ from gql_auth.kernel import parsing
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import Forbidden
 from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.transports import Presented, Transport
 
 _NAME: Final = "refresh_token"
 
@@ -73,14 +74,14 @@ class RefreshCookie:
 
     def __init__(self, rules: CookieRules, presented: str | None) -> None:
         self._rules = rules
-        self.presented = presented
+        self.presented = Presented(presented, Transport.COOKIE)
         self.answer: str | None = None
 
-    def set(self, token: str, expires_at: datetime) -> None:
-        """Give the client a token."""
+    def give(self, token: str, expires_at: datetime) -> None:
+        """Give the client a token; of the answer's body it is no part."""
         self.answer = self._rules.setting(token, expires_at)
 
-    def delete(self) -> None:
+    def forget(self) -> None:
         """Make the client forget its token."""
         self.answer = self._rules.deletion()
 

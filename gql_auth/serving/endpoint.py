@@ -22,12 +22,13 @@ from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.errors import Forbidden, Unavailable
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
-from gql_auth.serving import explorer, http, negotiation, observed, sockets, streams
+from gql_auth.serving import http, negotiation, observed, sockets, streams
 from gql_auth.serving.connections import Kind, TooManyConnections
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
 from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.errors import NO_OPERATION, internal_error, refusal_body
+from gql_auth.serving.explorer import Explorer
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
 
@@ -52,6 +53,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         make_context: ContextFactory,
         system: Callable[[], Doorkeeper],
         limits: OperationLimits,
+        explorer: Explorer,
         telemetry: Callable[[], Telemetry] = Telemetry,
     ) -> None:
         no_ide: GraphQL_IDE | None = None
@@ -62,6 +64,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             max_subscriptions_per_connection=None,  # the handler's own bound has a code
         )
         self._documents = schema.persisted
+        self._explorer = explorer
         self._limits = limits
         self._make_context = make_context
         self._system = system
@@ -170,11 +173,9 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         accept = _accept(request)
         if request.method == "GET" and negotiation.wants_page(accept):
             seen.counts = False
-            page, policy = explorer.render()
-            headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
-            return Response(page, media_type=http.HTML, headers=headers)
+            return self._explorer.page(request)
         if form := streams.form_for(accept):
-            return await self._stream(form, request, note, seen)
+            return await self._stream(form, request, context, note, seen)
         media_type = negotiation.prefers(accept)
         asked = await http.read_request(request, max_batch=self._limits.max_batch)
         answers = [
@@ -199,13 +200,17 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         return response
 
     async def _stream(
-        self, form: streams.Form, request: Request, note: dict[str, Any], seen: observed.Seen
+        self,
+        form: streams.Form,
+        request: Request,
+        context: RequestContext,
+        note: dict[str, Any],
+        seen: observed.Seen,
     ) -> Response:
         """An answer that stays open. Whatever becomes of the operation is told within it: that is
         how graphql-sse wants it, as a browser's EventSource reads nothing else."""
         seen.counts = False  # as a socket's operations
         (asked,) = (await http.read_request(request)).operations
-        context = self._make_context(request)
         context.system.connections.require_room(context.client.ip_address)
         _describe(note, asked, [], context)
         results = streams.results_of(self.schema, asked, context, request.method)

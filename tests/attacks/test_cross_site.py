@@ -250,6 +250,7 @@ async def test_an_allowed_origins_preflight_passes(http: httpx.AsyncClient) -> N
         {"Origin": ALLOWED + ".evil.example"},
         {"Access-Control-Request-Method": "DELETE"},
         {"Access-Control-Request-Headers": "x-anything"},
+        {"Access-Control-Request-Headers": "x-refresh-transport"},
     ],
 )
 async def test_other_preflights_fail(changed: dict[str, str], http: httpx.AsyncClient) -> None:

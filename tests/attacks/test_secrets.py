@@ -4,7 +4,7 @@ import io
 import json
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from gql_auth.app import GraphQLAuth
 from gql_auth.commands import logs
 from gql_auth.features.keys.core import KeyRings, MasterSecret
 from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.transports import Transport
 from gql_auth.serving.permissions import IsAuthenticated
 from tests.attacks.browser import ask, rows
 from tests.attacks.forge import Forge
@@ -27,13 +28,14 @@ from tests.support import (
     REFRESH,
     SECRET,
     SIGNUP,
+    BodyClient,
     GraphQLClient,
     SettableClock,
     reason_of,
 )  # fmt: skip
 
 WRONG, NEW = "a wrong password 123", "a new password 456"
-ADA = "ada.lovelace@example.com"
+ADA, PHONE = "ada.lovelace@example.com", "phone.lovelace@example.com"
 
 
 @strawberry.type
@@ -82,6 +84,7 @@ def everything(caplog: pytest.LogCaptureFixture) -> Everything:
 @pytest.fixture
 async def http(settings: Settings, clock: SettableClock) -> AsyncIterator[httpx.AsyncClient]:
     """A host application that mounts our router beside fields of its own."""
+    settings = replace(settings, refresh_transports=tuple(Transport))
     auth = GraphQLAuth(settings, clock=clock)
     app = FastAPI()
     app.include_router(auth.router(query=Query))
@@ -142,7 +145,32 @@ async def _live(http: httpx.AsyncClient) -> list[str]:
     await client.post(SIGNUP, {"input": {"email": ADA, "password": PASSWORD}},
                       Origin="https://evil.example")  # fmt: skip
     await client.field("mutation { logout { sessionEnded } }")
-    return secrets
+    return secrets + await _live_without_cookies(http)
+
+
+async def _live_without_cookies(http: httpx.AsyncClient) -> list[str]:
+    """The same for a client that gets its refresh token in the body; its secrets."""
+    phone = BodyClient(http)
+    await phone.signup(PHONE)
+    first = str(phone.refresh_token)
+    await phone.refresh()
+    secrets = [part for token in (first, str(phone.refresh_token)) for part in token.split(".")[1:]]
+    await phone.post(REFRESH, Origin="https://evil.example")
+    await ask(http, f'mutation {{ logout(token: "{first}") {{ sessionEnded }} }}')
+    asks = {"X-Refresh-Transport": "body"}
+    for document in (
+        f'mutation {{ refreshToken(token: "{first}") {{ nothing }} }}',
+        f'mutation {{ refreshToken(token: "{first}',
+        f'mutation {{ refreshToken(token: "{first}") {{ __typename }} }}',
+        f'mutation {{ refreshToken(tokens: "{first}") {{ __typename }} }}',
+        f'mutation {{ logout(token: ["{first}"]) {{ sessionEnded }} }}',
+    ):
+        await ask(http, document, headers=asks)
+    document = "mutation($token: String) { refreshToken(token: $token) { __typename } }"
+    await ask(http, document, {"token": [first]}, asks)
+    await phone.refresh()
+    await phone.field("mutation { logout { sessionEnded } }")
+    return [*secrets, PHONE]
 
 
 async def test_no_log_record_holds_a_secret(
@@ -199,7 +227,7 @@ async def test_no_answer_holds_a_secret(http: httpx.AsyncClient, settings: Setti
     answers: list[httpx.Response] = []
     http.event_hooks["response"].append(_keeping(answers))
     await _live(http)
-    ((stored,),) = await rows(settings, "SELECT hash FROM gql_auth_passwords")
+    hashes = [found for (found,) in await rows(settings, "SELECT hash FROM gql_auth_passwords")]
     refresh_tokens = [
         cookie.split(";")[0].partition("=")[2]
         for answer in answers
@@ -208,7 +236,7 @@ async def test_no_answer_holds_a_secret(http: httpx.AsyncClient, settings: Setti
     ]
     assert refresh_tokens
     for answer in answers:
-        for secret in (NEW, SECRET, stored, "$2b$", *refresh_tokens):
+        for secret in (NEW, SECRET, *hashes, "$2b$", *refresh_tokens):
             assert secret not in answer.text
         assert "hunter2" not in answer.text
 
@@ -225,7 +253,7 @@ async def test_no_row_holds_a_token_or_a_password(
     http: httpx.AsyncClient, settings: Settings
 ) -> None:
     """A copy of the database opens no session: no token, no password, no private key is in it."""
-    secrets = [each for each in await _live(http) if each not in {ADA, "hunter2"}]
+    secrets = [each for each in await _live(http) if each not in {ADA, PHONE, "hunter2"}]
     auth: GraphQLAuth = http.auth_of_test  # type: ignore[attr-defined]
     private = auth.system.part(KeyRings).ring.private.private_numbers().private_value
     raw = private.to_bytes(32, "big")

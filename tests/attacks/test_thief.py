@@ -8,6 +8,7 @@ the session for both. Each story looks afterwards, on a new connection or a new 
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,12 +18,41 @@ import pytest
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.features.signin.core import SignIn
 from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.transports import Transport
+from gql_auth.storage.migrate import migrate
 from tests.database import confirmed, events, only_session
-from tests.support import GraphQLClient, SettableClock, reason_of
+from tests.support import SECRET, BodyClient, GraphQLClient, SettableClock, reason_of
 
 LOGOUT = "mutation { logout { sessionEnded } }"
 
 Steal = Callable[[], GraphQLClient]
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "sqlite-body"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Both databases; on one of them once more with the refresh token in bodies, as all rules
+    are the same there."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    body = request.param.endswith("body")
+    made = Settings(
+        data_dir=tmp_path,
+        database_url=url,
+        secret=SECRET,
+        bcrypt_cost=10,
+        refresh_transports=(Transport.BODY if body else Transport.COOKIE,),
+    )
+    migrate(made)
+    return made
+
+
+@pytest.fixture
+def connect(
+    settings: Settings, connect: Callable[..., GraphQLClient]
+) -> Callable[..., GraphQLClient]:
+    """Makes clients of the kind that the settings are for."""
+    if Transport.COOKIE in settings.refresh_transports:
+        return connect
+    return lambda origin=None: BodyClient(connect(origin).http)
 
 
 @pytest.fixture
@@ -175,7 +205,7 @@ async def test_a_found_out_thief_stays_out_after_a_restart(
         restarted.running(),
         httpx.AsyncClient(transport=transport, base_url=settings.public_url) as http,
     ):
-        there = GraphQLClient(http)
+        there = type(thief)(http)
         there.cookies, there.access_token = thief.cookies, thief.access_token
         await shut_out(there)
 

@@ -25,6 +25,7 @@ from gql_auth.features.signin.core import SignIn
 from gql_auth.features.tokens import jws
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.transports import Presented
 from gql_auth.system import System
 from tests.database import events, look, tamper
 from tests.live import within
@@ -230,7 +231,7 @@ async def test_another_algorithm(
     # HS256 has no public half: nothing of it may show.
     assert public == ["EC", *[kinds[algorithm]] * 2] if algorithm in kinds else public == ["EC"]
     assert all(not key.keys() & {"d", "k", "p", "q"} for key in system.jwks["keys"])
-    refreshed = await system.part(SignIn).refresh(grant.refresh_token, _CLIENT)
+    refreshed = await system.part(SignIn).refresh(Presented(grant.refresh_token), _CLIENT)
     assert kid_of(refreshed.access.token) == new.kid
     for token in (grant.access.token, refreshed.access.token):
         assert system.authenticate(token).user_id == grant.user.id
@@ -385,7 +386,7 @@ async def test_a_restart_still_refuses(
             )
             for email in ("ada@example.com", "grace@example.com")
         ]
-        assert await signin.logout(ended.refresh_token, _CLIENT)
+        assert await signin.logout(Presented(ended.refresh_token), _CLIENT)
     clock.forward(seconds=899)
     second = await start()
     with pytest.raises(Unauthenticated, match="Session revoked"):
@@ -410,7 +411,7 @@ async def test_what_one_process_revokes_all_refuse(start: Start, how: str) -> No
     ]
     assert there.authenticate(ended.access.token).user_id == ended.user.id
     if how == "logout":
-        assert await signin.logout(ended.refresh_token, _CLIENT)
+        assert await signin.logout(Presented(ended.refresh_token), _CLIENT)
     else:
         assert await signin.disable(ended.user.id) == 1
     with pytest.raises(Unauthenticated, match="Session revoked"):

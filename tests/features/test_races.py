@@ -22,6 +22,7 @@ from gql_auth.features.users.core import Users
 from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.transports import Presented
 from tests.database import events, look, only_session
 from tests.process import Server, serving
 from tests.support import PASSWORD, SIGNUP, GraphQLClient, SettableClock, reason_of
@@ -177,7 +178,7 @@ async def test_a_refresh_that_meets_another_halfway(
     token = str(first.refresh_token)
     flows = auth.system.part(SignIn)
     async with auth.system.units.write() as unit:
-        rotated = await unit.get(Sessions).refresh(flows._grants.read(token), Client())
+        rotated = await unit.get(Sessions).refresh(flows._grants.read(Presented(token)), Client())
         clock.forward(seconds=1)
         second = asyncio.ensure_future(first.refresh())
         await blocked(second)

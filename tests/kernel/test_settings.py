@@ -85,6 +85,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("REVOCATION_POLL", "31s", "is not between 1s and 30s"),
     ("COOKIE_SAME_SITE", "loose", "is none of lax, strict, none"),
     ("COOKIE_SAME_SITE", "none", "needs an https GQL_AUTH_PUBLIC_URL"),
+    ("REFRESH_TRANSPORTS", "cookie,pigeon", "wants cookie, body, or both"),
+    ("REFRESH_TRANSPORTS", ",", "wants cookie, body, or both"),
     ("PASSWORD_MIN_LENGTH", "7", "is not between 8 and 128"),
     ("PASSWORD_MIN_LENGTH", "129", "is not between 8 and 128"),
     ("BCRYPT_COST", "9", "is not between 10 and 16"),
@@ -247,6 +249,7 @@ def test_defaults_are_the_contracts() -> None:
     assert made.bcrypt_cost == 12
     assert made.signing_algorithm == "ES256"
     assert made.cookie_same_site == "lax"
+    assert made.refresh_transports == ("cookie",)
     assert made.warnings == ()
 
 

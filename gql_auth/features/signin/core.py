@@ -29,9 +29,11 @@ from gql_auth.features.users.core import User, Users, checked_profile, name_of, 
 from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation, ViolationCode
 from gql_auth.kernel.telemetry import Telemetry
+from gql_auth.kernel.transports import Presented
 from gql_auth.kernel.unit import Unit, Units
 
 _COUNTING: Final = 2  # attempts of this process that are counted at a time
+_NONE: Final = Presented()
 
 
 class SignIn:
@@ -63,22 +65,22 @@ class SignIn:
         username: str | None,
         name: str | None,
         client: Client,
-        replaces: str | None = None,
+        presented: Presented = _NONE,
     ) -> Grant:
         """Make an account and sign in.
 
         Args:
-            replaces: the refresh token the client holds; its session ends with the new one's
-                beginning (ASVS 7.2.4).
+            presented: the refresh token the client holds; its session ends with the new one's
+                beginning (ASVS 7.2.4), which travels the same way.
 
         Raises:
             InvalidInput, EmailTaken, UsernameTaken, TooManyAttempts, Unavailable.
         """
         with self._telling(self._telemetry.signed_up):
             created, session = await self._signup(
-                email, password, username, name, client=client, replaces=replaces
+                email, password, username, name, client=client, presented=presented
             )
-        return await self._grants.make(created, session)
+        return await self._grants.make(created, session, presented.transport)
 
     async def _signup(
         self,
@@ -88,7 +90,7 @@ class SignIn:
         name: str | None,
         *,
         client: Client,
-        replaces: str | None,
+        presented: Presented,
     ) -> tuple[User, Session]:
         user, stored = await self._prepare_account(email, password, username, name, by=client)
         async with self._units.write() as unit:
@@ -96,7 +98,7 @@ class SignIn:
             await unit.get(Passwords).add(created.id, stored)
             session = await unit.get(Sessions).open(created.id, client)
             await unit.get(Throttles).remember(names_of(created), client)
-            await self._end_replaced(unit, replaces, client)
+            await self._end_replaced(unit, presented, client)
             await unit.get(Audit).record(
                 Tag.SIGNED_UP, user_id=created.id, session_id=session.id, client=client
             )
@@ -153,7 +155,7 @@ class SignIn:
         username: str | None,
         password: str,
         client: Client,
-        replaces: str | None = None,
+        presented: Presented = _NONE,
     ) -> Grant:
         """Sign in to an account.
 
@@ -165,9 +167,9 @@ class SignIn:
         """
         with self._telling(self._telemetry.logged_in):
             account, session = await self._login(
-                email, username, password, client=client, replaces=replaces
+                email, username, password, client=client, presented=presented
             )
-        return await self._grants.make(account, session)
+        return await self._grants.make(account, session, presented.transport)
 
     async def _login(
         self,
@@ -176,7 +178,7 @@ class SignIn:
         password: str,
         *,
         client: Client,
-        replaces: str | None,
+        presented: Presented,
     ) -> tuple[User, Session]:
         violations = _judge_login(email, username) + self._factor.judge(password, "password")
         if violations:
@@ -199,7 +201,7 @@ class SignIn:
                 raise InvalidCredentials
             session = await unit.get(Sessions).open(account.id, client)
             await unit.get(Throttles).logged_in(tried, names_of(account), client)
-            await self._end_replaced(unit, replaces, client)
+            await self._end_replaced(unit, presented, client)
             await unit.get(Audit).record(
                 Tag.LOGGED_IN,
                 user_id=account.id,
@@ -217,7 +219,7 @@ class SignIn:
         account = await unit.get(Users).get(user.id, hold=True)
         return account if account is not None and account.disabled_at is None else None
 
-    async def refresh(self, token: str | None, client: Client) -> Grant:
+    async def refresh(self, presented: Presented, client: Client) -> Grant:
         """New tokens for a refresh token.
 
         Raises:
@@ -227,16 +229,16 @@ class SignIn:
         """
         try:
             with self._telling(self._telemetry.refreshed, success=False):
-                user, session = await self._refresh(token, client)
+                user, session = await self._refresh(presented, client)
         except RefreshRejected as rejected:
             self._telemetry.refreshed(rejected.reason.value.lower())
             raise
-        return await self._grants.make(user, session)
+        return await self._grants.make(user, session, presented.transport)
 
-    async def _refresh(self, token: str | None, client: Client) -> tuple[User, Session]:
-        if not token:
+    async def _refresh(self, presented: Presented, client: Client) -> tuple[User, Session]:
+        if not presented.token:
             raise RefreshRejected(Rejection.MISSING)
-        claims = self._grants.read(token)
+        claims = self._grants.read(presented)
         if claims is None:
             raise RefreshRejected(Rejection.INVALID)
         async with self._units.write() as unit:
@@ -248,13 +250,13 @@ class SignIn:
                 raise RefreshRejected(Rejection.REVOKED)
         return user, session
 
-    async def logout(self, token: str | None, client: Client) -> bool:
+    async def logout(self, presented: Presented, client: Client) -> bool:
         """End the session that a refresh token names; whether there was one alive.
 
         Any generation will do, an expired token too: whoever holds one may end the session,
         and a thief gains nothing by it.
         """
-        claims = self._grants.read(token) if token else None
+        claims = self._grants.read(presented)
         if claims is None:
             return False
         async with self._units.write() as unit:
@@ -302,8 +304,8 @@ class SignIn:
             await unit.get(Users).disable(user_id)
             return await unit.get(Sessions).end_all(user_id, EndReason.ACCOUNT_DISABLED)
 
-    async def _end_replaced(self, unit: Unit, token: str | None, client: Client) -> None:
-        claims = self._grants.read(token) if token else None
+    async def _end_replaced(self, unit: Unit, presented: Presented, client: Client) -> None:
+        claims = self._grants.read(presented)
         if claims is not None:
             await unit.get(Sessions).end(
                 claims.session_id, EndReason.SIGNED_IN_AGAIN, client=client

@@ -1,28 +1,29 @@
 """Signing up, in and out, refreshing and changing the password, in GraphQL.
 
-Each resolver reads top to bottom: open the cookie's door, run the flow, answer the cookie.
+Each resolver reads top to bottom: open the refresh token's door, run the flow, answer it.
 """
 
-from datetime import datetime
-from typing import Annotated, Self, cast
+from typing import Annotated, cast
 
 import strawberry
 
-from gql_auth.features.sessions.refusals import RefreshRejected, Rejection
+from gql_auth.features.sessions.refusals import RefreshRejected
+from gql_auth.features.signin.answers import (
+    AuthPayload,
+    ChangePasswordPayload,
+    InvalidCredentialsType,
+    LogoutPayload,
+    RefreshTokenRejectedType,
+)
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.signin.granting import Grant
-from gql_auth.features.users.graph import EmailTakenType, UsernameTakenType, UserType
-from gql_auth.kernel.errors import Refused
+from gql_auth.features.users.graph import EmailTakenType, UsernameTakenType
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.cookies import RefreshCookie
 from gql_auth.serving.credentials import CREDENTIAL
 from gql_auth.serving.permissions import IsAuthenticated
-from gql_auth.serving.refusals import (
-    AuthErrorType,
-    InvalidInputType,
-    TooManyAttemptsType,
-    described_enum,
-)
+from gql_auth.serving.refusals import InvalidInputType, TooManyAttemptsType
+from gql_auth.serving.transports import HEADER, RefreshBody
 
 Info = strawberry.Info[RequestContext]
 
@@ -68,100 +69,6 @@ class ChangePasswordInput:
     new_password: str = strawberry.field(description="The password as it shall be.")
 
 
-@strawberry.type(
-    name="AuthPayload",
-    description="Signed in. The answer also sets the refresh token, in a cookie that page "
-    "scripts cannot read.",
-)
-class AuthPayload:
-    """Signed in."""
-
-    access_token: str = strawberry.field(
-        description="A short-lived JWT; send it as `Authorization: Bearer …`. Keep it in memory."
-    )
-    token_type: str = strawberry.field(description='Always "Bearer" (RFC 6750).')
-    expires_in: int = strawberry.field(description="Seconds until the access token expires.")
-    expires_at: datetime = strawberry.field(description="When the access token expires.")
-    user: UserType = strawberry.field(description="The account that is signed in.")
-
-    @classmethod
-    def of(cls, grant: Grant) -> Self:
-        """The GraphQL form of a grant."""
-        access = grant.access
-        return cls(
-            access_token=access.token,
-            token_type="Bearer",  # noqa: S106 - the scheme's name
-            expires_in=int((access.expires_at - access.issued_at).total_seconds()),
-            expires_at=access.expires_at,
-            user=UserType.of(grant.user),
-        )
-
-
-@strawberry.type(
-    name="InvalidCredentials",
-    description="The account does not exist, the password is wrong or the account is disabled; "
-    "the answer does not tell which.",
-)
-class InvalidCredentialsType(AuthErrorType):
-    """No such account or wrong password."""
-
-
-described_enum(
-    Rejection,
-    name="RefreshTokenRejection",
-    description="Why a refresh was refused.",
-    members={
-        Rejection.MISSING: "The request had no refresh cookie: nobody is signed in here.",
-        Rejection.EXPIRED: "The session was not refreshed in time or reached its greatest age.",
-        Rejection.INVALID: "Not a refresh token of this server, or a damaged one. The cookie is "
-        "kept.",
-        Rejection.REUSED: "An old token was presented after its successor was in use: two parties "
-        "hold it, so the session has ended for both.",
-        Rejection.REVOKED: "The session was ended: by logout, by its owner on another device, by "
-        "a password change or by an operator.",
-    },
-)
-
-
-@strawberry.type(
-    name="RefreshTokenRejected",
-    description="The refresh token buys nothing: sign in again. On network errors and on "
-    "answers that are not this, keep the session and try again.",
-)
-class RefreshTokenRejectedType(AuthErrorType):
-    """The refresh token buys nothing."""
-
-    reason: Rejection = strawberry.field(description="Why, for programs.")
-
-    @classmethod
-    def of(cls, refusal: Refused) -> Self:
-        """The GraphQL form of the refusal."""
-        return cls(message=str(refusal), reason=cast(RefreshRejected, refusal).reason)
-
-
-@strawberry.type(
-    name="LogoutPayload",
-    description="Signed out: the session has ended and the cookie is deleted. Succeeds on a "
-    "dead, expired or missing session too.",
-)
-class LogoutPayload:
-    """Signed out."""
-
-    session_ended: bool = strawberry.field(
-        description="Whether a living session was ended; false where there was none."
-    )
-
-
-@strawberry.type(
-    name="ChangePasswordPayload",
-    description="The password is changed; the account's other sessions have ended.",
-)
-class ChangePasswordPayload:
-    """The password is changed."""
-
-    ended_sessions: int = strawberry.field(description="How many other sessions there were.")
-
-
 SignupResult = Annotated[
     AuthPayload | InvalidInputType | EmailTakenType | UsernameTakenType | TooManyAttemptsType,
     strawberry.union("SignupResult", description="What `signup` answers."),
@@ -179,6 +86,14 @@ ChangePasswordResult = Annotated[
     strawberry.union("ChangePasswordResult", description="What `changePassword` answers."),
 ]
 
+RefreshTokenArgument = Annotated[
+    str | None,
+    strawberry.argument(
+        description="The refresh token, of a session whose refresh token travels in the body, "
+        f"with the header `{HEADER}: body`. Browsers leave it out: theirs is in the cookie."
+    ),
+]
+
 
 def _flows(info: Info) -> SignIn:
     return cast(SignIn, info.context.system.part(SignIn))
@@ -189,9 +104,8 @@ def _given(value: str | None) -> str | None:
     return None if value is strawberry.UNSET else value
 
 
-def _answer(cookie: RefreshCookie, grant: Grant) -> AuthPayload:
-    cookie.set(grant.refresh_token, grant.session.expires_at)
-    return AuthPayload.of(grant)
+def _answer(door: RefreshCookie | RefreshBody, grant: Grant) -> AuthPayload:
+    return AuthPayload.of(grant, door.give(grant.refresh_token, grant.session.expires_at))
 
 
 @strawberry.type
@@ -211,16 +125,16 @@ class SignInMutation:
         ],
     ) -> SignupResult:
         """Make an account and sign in."""
-        cookie = info.context.refresh_cookie()
+        door = info.context.refresh_door()
         grant = await _flows(info).signup(
             email=input.email,
             password=input.password,
             username=_given(input.username),
             name=_given(input.name),
             client=info.context.client,
-            replaces=cookie.presented,
+            presented=door.presented,
         )
-        return _answer(cookie, grant)
+        return _answer(door, grant)
 
     @strawberry.mutation(
         description="Sign in. Sets the refresh cookie; the session that the cookie named before "
@@ -235,41 +149,45 @@ class SignInMutation:
         ],
     ) -> LoginResult:
         """Sign in."""
-        cookie = info.context.refresh_cookie()
+        door = info.context.refresh_door()
         grant = await _flows(info).login(
             email=_given(input.email),
             username=_given(input.username),
             password=input.password,
             client=info.context.client,
-            replaces=cookie.presented,
+            presented=door.presented,
         )
-        return _answer(cookie, grant)
+        return _answer(door, grant)
 
     @strawberry.mutation(
-        description="A new access token for the refresh cookie, which is rotated. Safe to repeat "
+        description="A new access token for the refresh token, which is rotated. Safe to repeat "
         "when an answer got lost and to run in several tabs at once. The cookie is deleted when "
         "the session has ended for good."
     )
-    async def refresh_token(self, info: Info) -> RefreshTokenResult:
-        """New tokens for the refresh cookie."""
-        cookie = info.context.refresh_cookie()
+    async def refresh_token(
+        self, info: Info, token: RefreshTokenArgument = strawberry.UNSET
+    ) -> RefreshTokenResult:
+        """New tokens for the refresh token."""
+        door = info.context.refresh_door(_given(token))
         try:
-            grant = await _flows(info).refresh(cookie.presented, info.context.client)
+            grant = await _flows(info).refresh(door.presented, info.context.client)
         except RefreshRejected as rejected:
             if rejected.session_has_ended:
-                cookie.delete()
+                door.forget()
             raise
-        return _answer(cookie, grant)
+        return _answer(door, grant)
 
     @strawberry.mutation(
-        description="Sign out of this device. Needs the cookie alone, no access token, and "
+        description="Sign out of this device. Needs the refresh token alone, no access token, and "
         "succeeds whatever state the session is in."
     )
-    async def logout(self, info: Info) -> LogoutPayload:
+    async def logout(
+        self, info: Info, token: RefreshTokenArgument = strawberry.UNSET
+    ) -> LogoutPayload:
         """Sign out of this device."""
-        cookie = info.context.refresh_cookie()
-        ended = await _flows(info).logout(cookie.presented, info.context.client)
-        cookie.delete()
+        door = info.context.refresh_door(_given(token))
+        ended = await _flows(info).logout(door.presented, info.context.client)
+        door.forget()
         return LogoutPayload(session_ended=ended)
 
     @strawberry.mutation(

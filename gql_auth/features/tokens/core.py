@@ -2,7 +2,8 @@
 
 access   typ at+jwt (RFC 9068), the signing keys of the JWKS, iss aud sub iat exp jti sid gen
          and the user's claims; minutes
-refresh  typ refresh+jwt, a key derived from the master secret, sid gen iat exp; days.
+refresh  typ refresh+jwt, a key derived from the master secret, sid gen iat exp; days;
+         `via` where it travels in bodies: absent, it is a cookie's.
          Deterministic: the same session, generation and times give the same token, so that
          a lost answer can be given again without anything having been kept.
 """
@@ -28,6 +29,7 @@ from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.federating import scope_of
+from gql_auth.kernel.transports import Transport
 
 REFRESH_TYPE: Final = "refresh+jwt"
 _REFRESH_KID: Final = "r1"
@@ -148,12 +150,14 @@ def _scope_of(roles: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaims:
-    """What a refresh token says: one generation of one session, from when to when."""
+    """What a refresh token says: one generation of one session, from when to when, and how it
+    travels."""
 
     session_id: UUID
     generation: int
     issued_at: datetime
     expires_at: datetime
+    transport: Transport = Transport.COOKIE
 
 
 class RefreshTokens:
@@ -164,13 +168,16 @@ class RefreshTokens:
 
     def sign(self, claims: RefreshClaims) -> str:
         """The token of one generation: always the same for the same claims."""
+        told: dict[str, object] = {
+            "sid": str(claims.session_id),
+            "gen": claims.generation,
+            "iat": epoch(claims.issued_at),
+            "exp": epoch(claims.expires_at),
+        }
+        if claims.transport is not Transport.COOKIE:
+            told["via"] = claims.transport.value
         return jws.sign(
-            {
-                "sid": str(claims.session_id),
-                "gen": claims.generation,
-                "iat": epoch(claims.issued_at),
-                "exp": epoch(claims.expires_at),
-            },
+            told,
             kid=_REFRESH_KID,
             algorithm="HS256",
             key=self._key,
@@ -193,4 +200,13 @@ class RefreshTokens:
             generation=generation_of(claims),
             issued_at=from_epoch(jws.number_date(claims, "iat")),
             expires_at=from_epoch(jws.number_date(claims, "exp")),
+            transport=_transport_of(claims),
         )
+
+
+def _transport_of(claims: Mapping[str, Any]) -> Transport:
+    if "via" not in claims:
+        return Transport.COOKIE
+    if claims["via"] != Transport.BODY.value:
+        raise jws.NotOurs
+    return Transport.BODY
