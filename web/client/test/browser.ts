@@ -14,7 +14,7 @@ export class Browser {
 
   private constructor(
     readonly gate: Gate,
-    /** The server behind the gate. */
+    /** The server behind the gate, by an address of this browser's own, as its tabs' channel is. */
     readonly target: string,
   ) {}
 
@@ -22,7 +22,7 @@ export class Browser {
     const target = inject(server);
     const gate = await Gate.open(target);
     open.push(() => gate.close());
-    return new Browser(gate, target);
+    return new Browser(gate, `${target}?browser=${new URL(gate.url).port}`);
   }
 
   get cookie(): string {

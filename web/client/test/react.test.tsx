@@ -29,7 +29,7 @@ test("a component follows the sign-in", async () => {
   const auth = browser.tab();
   render(page(auth));
   expect(screen.getByText(/refreshing nobody/)).toBeTruthy();
-  await screen.findByText(/anonymous nobody/);
+  await screen.findByText(/anonymous nobody/, {}, { timeout: 30_000 });
   const input = account();
   await act(() => auth.signUp(input));
   expect(screen.getByText(new RegExp(`signed-in ${input.email}`))).toBeTruthy();
