@@ -174,6 +174,11 @@ class GraphQLAuth:
             self._page = Page(figures.render)
         return self._page
 
+    @property
+    def telemetry(self) -> Telemetry:
+        """What hears of everything that happens: the host's own, and what counts and traces."""
+        return self._telemetry
+
     def drain(self) -> None:
         """Be no longer ready, and go on serving: a shutdown begins, and load balancers shall
         look elsewhere first."""
@@ -183,7 +188,7 @@ class GraphQLAuth:
         """End the responses that stay open, from any thread or a signal's handler: a server that
         ends would wait for them. Sockets it closes by itself."""
         if self._system is not None:
-            self._system.hang_up()
+            self._system.connections.hang_up()
 
     @property
     def system(self) -> System:

@@ -1,6 +1,5 @@
 """A running system: the long-lived parts, made from settings, and the tasks that keep them true."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -137,7 +136,6 @@ class System:
         )
         self._tell = partial(keep_telling, self._events, own_units)
         self._tasks = Tasks()
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def part(self, kind: type[S]) -> S:
         """The part of that type."""
@@ -230,7 +228,6 @@ class System:
             self._hashing.close()
             raise
         self._watch_levels()
-        self._loop = asyncio.get_running_loop()
         for task in (
             self._learner.keep_learning,
             self._learner.keep_hearing,
@@ -253,11 +250,6 @@ class System:
             watch(f"open_{kind}", partial(self.connections.count, kind))
         watch("ended_sessions", lambda: len(self._ended))
         watch("staleness_seconds", lambda: self._freshness.age)
-
-    def hang_up(self) -> None:
-        """End the responses that stay open; from any thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.connections.hang_up)
 
     async def learn(self) -> None:
         """Take over now what other processes did; the tasks do it now and then.

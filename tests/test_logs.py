@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from gql_auth.commands import logs
+from gql_auth.kernel.errors import Unauthenticated
 from gql_auth.kernel.settings import Settings
 from tests.process import Server, serving
 from tests.support import ME, PASSWORD, GraphQLClient
@@ -240,10 +241,62 @@ def test_redaction_reaches_whatever_is_logged() -> None:
     assert found == {"mapping": "{'to': '[e-mail]'}", "bytes": "b'[token]'"}
 
 
-def test_a_line_has_a_bounded_length() -> None:
-    """An exception's text of any length makes a line of some thousand characters."""
-    found = logs.redact(None, "", {"exception": "x" * 1_000_000})
-    assert len(found["exception"]) == 8_000
+LONG = {
+    "plain": {"a": "x" * 1_000_000},
+    "spelled": {"a": "\x00" * 1_000_000},
+    "astral": {"a": "\U0010ffff" * 8_000, "b": "😀" * 8_000},
+    "many": {f"field{number}": "é" * 1_000 for number in range(2_000)},
+    "list": {"a": ["\u2028" * 100] * 100_000},
+    "names": {"\x07" * 1_000_000: 1},
+    "cause": {"exc_info": (ValueError, ValueError("\n" * 1_000_000), None)},
+}
+
+
+@pytest.mark.parametrize("log", ["json", "console"], indirect=True)
+@pytest.mark.parametrize("long", LONG)
+def test_a_line_has_a_bounded_length(long: str, log: StringIO) -> None:
+    """Whatever is logged makes 16 kB at most, however it grows by being spelled out, and what
+    it is about is still there."""
+    extra = dict(LONG[long])
+    raised: Any = extra.pop("exc_info", None)
+    logging.getLogger("gql_auth.errors").error("long", extra=extra, exc_info=raised)
+    text = log.getvalue()
+    assert len(text.encode()) <= logs.LINE + 1
+    assert "long" in text
+    assert "error" in text
+    if text.startswith("{"):
+        assert json.loads(text)["event"] == "long"
+
+
+@pytest.mark.parametrize("log", ["json", "console"], indirect=True)
+def test_no_control_character_is_left(log: StringIO) -> None:
+    """Whatever cannot be printed is spelled out in every part of a line, in what the JSON holds
+    too, where somebody's `jq -r` would print it."""
+    controls = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F),
+                *range(0x2066, 0x206A), 0x200E, 0x200F, 0x61C, 0xFEFF, 0xD800]  # fmt: skip
+    every = "".join(map(chr, controls))
+    logging.getLogger("gql_auth.x").warning(
+        "a%sb", every, extra={"text": every, "list": [every], f"n{every}": 1}
+    )
+    (line,) = log.getvalue().removesuffix("\n").split("\n")
+    assert all(letter.isprintable() for letter in plain(line))
+    assert "\\x1b" in line
+    if line.startswith("{"):
+        told = json.loads(line)
+        assert told["event"] == f"a{told['text']}b"
+        assert told["list"] == [told["text"]]
+        assert told["text"].startswith("\\x00\\x01")
+        assert all(part.isprintable() for part in (told["text"], *told))
+
+
+@pytest.mark.parametrize("log", ["json", "console"], indirect=True)
+def test_a_refusal_has_no_traceback(log: StringIO) -> None:
+    """Where somebody else's code logs an expected refusal as an error, it is a word."""
+    refusal = Unauthenticated(Unauthenticated.Reason.EXPIRED)
+    logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=refusal)
+    assert "Traceback" not in log.getvalue()
+    assert "UNAUTHENTICATED" in log.getvalue()
+    assert log.getvalue().count("\n") == 1
 
 
 def _fail() -> None:

@@ -179,6 +179,25 @@ async def test_a_socket_through_nginx(stack: Stack) -> None:
         assert '"connection_ack"' in str(await socket.recv())
 
 
+async def test_a_stream_through_nginx(stack: Stack) -> None:
+    """Events pass as they happen: nginx holds none back."""
+    ada, phone = stack.make(), stack.make()
+    await ada.signup("ada.streams@example.com")
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {ada.access_token}"}
+    events = {"query": "subscription { sessionEvents { __typename } }"}
+    async with ada.http.stream("POST", "/graphql", json=events, headers=headers) as answer:
+        lines = answer.aiter_lines()
+        await phone.login(email="ada.streams@example.com")
+        async with asyncio.timeout(10):
+            assert await anext(lines) == "event: next"
+            assert "SessionBegan" in await anext(lines)
+        await ada.field("mutation { logout { sessionEnded } }")
+        async with asyncio.timeout(10):
+            rest = [line async for line in lines]
+        assert "SESSION_REVOKED" in "".join(rest)
+        assert "event: complete" in rest
+
+
 async def test_a_replica_is_replaced_under_load(stack: Stack) -> None:
     """One replica is told to end and another is killed later: with a client that repeats what
     failed, nobody notices."""

@@ -254,12 +254,16 @@ async def _malformed_requests(server: Server) -> None:
         assert answer.startswith(b"HTTP/1.1 403 "), (refused, answer)
         assert_secured(answer)
 
-    with server.connection() as line:
-        line.sendall(b"GET /graphql HTTP/1.1\r\nHost: x\r\nX-Long: ")
-        await _all_is_read(server)
-        line.sendall(b"x" * (HEAD_BYTES + 1))
-        answer = read_all(line)
-    assert answer.startswith(b"HTTP/1.1 431 "), answer
+    for begun, status in ((b" HTTP/1.1\r\nHost: x\r\nX-Long: ", b"431 "), (b"?query=", b"414 ")):
+        with server.connection() as line:
+            line.sendall(b"GET /graphql" + begun)
+            await _all_is_read(server)
+            line.sendall(b"x" * (HEAD_BYTES + 1))
+            answer = read_all(line)
+        assert answer.startswith(b"HTTP/1.1 " + status), answer
+        assert_secured(answer)
+    answer = server.talk(b"GET /graphql?" + b"x" * HEAD_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 414 "), answer
     assert_secured(answer)
     assert "head is too large" in server.err
     assert "Traceback" not in server.err

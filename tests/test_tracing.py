@@ -202,8 +202,10 @@ async def test_lines_of_a_socket_bear_its_trace(tmp_path: Path) -> None:
                 revoke = {"query": "mutation { revokeOtherSessions { endedSessions } }"}
                 await line.send(json.dumps({"id": "1", "type": "subscribe", "payload": revoke}))
                 assert '"endedSessions":1' in str(await line.recv()).replace(" ", "")
+        server.stop()
         lines = [each for each in server.log if each.get("trace_id") == TRACE]
-        assert [each["tag"] for each in lines] == ["session:end:done"]
+        assert [each["event"] for each in lines] == ["socket opened", "audit", "socket closed"]
+        assert lines[1]["tag"] == "session:end:done"
 
 
 @pytest.mark.parametrize(

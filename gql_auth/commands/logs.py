@@ -1,4 +1,5 @@
-"""Logs of the server: one structured line an event, on standard error, with no secret in it.
+"""Logs of the server: one structured line an event, on standard error, with no secret in it, of
+bounded length.
 
 A library leaves logging to its host; only `gql-auth serve` calls this.
 """
@@ -6,12 +7,14 @@ A library leaves logging to its host; only `gql-auth serve` calls this.
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 import structlog
 
+from gql_auth.commands.floods import Floodgate
 from gql_auth.kernel import telemetry
+from gql_auth.kernel.errors import Refused
 from gql_auth.kernel.settings import Settings
 
 # The last line of defence: nothing of ours logs these on purpose, but an exception's text might.
@@ -23,11 +26,14 @@ _REDACTIONS: Final = (
     (re.compile(r"[^\s@<>\"'()\[\],:;=]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "[e-mail]"),
 )
 _MARKS: Final = ("eyJ", "$2", "@")  # no expression above matches a text without one of these
-_LINE: Final = 8_000  # characters
+_VALUE: Final = 8_000  # characters of one value, before it is spelled out
+_NAME: Final = 100  # characters of a field's name
+LINE: Final = 16_000  # bytes of a line, however much its values grow by being spelled out
+_CORE: Final = ("timestamp", "level", "logger", "pid", "event", "request_id", "reference")
 
 
-def configure(settings: Settings) -> None:
-    """Send everything that is logged through one formatter."""
+def configure(settings: Settings) -> Floodgate:
+    """Send everything that is logged through one formatter and one bound on what repeats."""
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
@@ -47,13 +53,13 @@ def configure(settings: Settings) -> None:
         ],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            name_refusals,
             structlog.processors.format_exc_info,
             redact,
-            *([] if as_json else [keep_in_line]),
-            renderer,
+            Bounded(renderer, keep_in_line if as_json else keep_on_console),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Floodgate(sys.stderr, settings.log_lines)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -62,6 +68,16 @@ def configure(settings: Settings) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     # It warns of each malformed `tracestate`, which any stranger may send, and quotes it.
     logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
+    return handler
+
+
+def name_refusals(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+    """An expected refusal has no traceback, whoever logs it: libraries do, of what a task left."""
+    raised = event.get("exc_info")
+    if isinstance(raised, tuple) and isinstance(raised[1], Refused):
+        del event["exc_info"]
+        event["refused"] = raised[1].code
+    return event
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
@@ -69,21 +85,58 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[
     return {name: _redacted(value) for name, value in event.items()}
 
 
-def keep_in_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    """For the console, which prints text as it stands: spell out what would begin a line or
-    steer a terminal, and indent tracebacks, so that nothing a client sends looks like a line of
-    the log. JSON does that by itself."""
-    kept = {name: _spelled(value) for name, value in event.items()}
+class Bounded:
+    """Renders a line of bounded length: values are spelled out, and cut until it fits."""
+
+    def __init__(
+        self, render: Callable[..., str], keep: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        self._render = render
+        self._keep = keep
+
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        """The line."""
+        for length in (_VALUE, 2_000, 400, 60):
+            line = self._render(logger, method, self._keep(_cut(event, length)))
+            if len(line.encode()) <= LINE:
+                return line
+        core = {name: event[name] for name in _CORE if name in event} | {"cut": len(event)}
+        return self._render(logger, method, self._keep(_cut(core, 60)))
+
+
+def _cut(event: MutableMapping[str, Any], length: int) -> dict[str, Any]:
+    return {name[:_NAME]: _cut_value(value, length) for name, value in event.items()}
+
+
+def _cut_value(value: Any, length: int) -> Any:
+    if isinstance(value, list):
+        return [_cut_value(each, length) for each in value[: length // 8]]
+    return f"{value[:length]}…" if isinstance(value, str) and len(value) > length else value
+
+
+def keep_in_line(event: dict[str, Any]) -> dict[str, Any]:
+    """Spell out what would begin a line or steer a terminal, now or when somebody prints what
+    the JSON holds; a traceback keeps its lines."""
+    kept = {_spelled(name): _spelled(value) for name, value in event.items()}
     if "exception" in event:
-        lines = str(event["exception"]).split("\n")
-        kept["exception"] = "\n".join("  | " + _spelled(line) for line in lines)
+        kept["exception"] = "\n".join(map(_spelled, str(event["exception"]).split("\n")))
+    return kept
+
+
+def keep_on_console(event: dict[str, Any]) -> dict[str, Any]:
+    """The same for the console, which prints text as it stands: there a traceback is indented,
+    so that nothing a client sends looks like a line of the log."""
+    kept = keep_in_line(event)
+    if "exception" in event:
+        lines = str(kept["exception"]).split("\n")
+        kept["exception"] = "\n".join("  | " + line for line in lines)
     return kept
 
 
 def _spelled(value: Any) -> Any:
     if isinstance(value, list):
         return [_spelled(each) for each in value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or value.isprintable():
         return value
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
@@ -112,7 +165,7 @@ def _redacted(value: Any) -> Any:
         return value
     if isinstance(value, list | tuple):
         return [_redacted(each) for each in value]
-    text = str(value)[:_LINE]
+    text = str(value)[:_VALUE]
     if not any(mark in text for mark in _MARKS):
         return text
     for pattern, instead in _REDACTIONS:

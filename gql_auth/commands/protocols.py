@@ -144,6 +144,9 @@ class Protocol(Unread, HttpToolsProtocol):
         self._refuse(400, msg)
 
     def _refuse(self, status: int, message: str) -> None:
+        # Most of what is too much, or what httptools would not parse, may be the address.
+        if len(getattr(self, "url", b"")) > HEAD_BYTES // 2:
+            status, message = 414, "The address is too long: send the operation by POST"
         body = http.encode(http.BadRequest(status, message).body)
         answer = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
         answer += [f"{name}: {value}" for name, value in _headers(self.config).items()]

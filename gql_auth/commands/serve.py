@@ -16,11 +16,12 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gql_auth._version import __version__
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands import logs
+from gql_auth.commands.floods import Floodgate
 from gql_auth.commands.metrics import PATH, MetricsPort, exposure, shared_folder
 from gql_auth.commands.protocols import Protocol, Socket
 from gql_auth.commands.running import NOT_READY, err, explained, fail, load_settings, out
@@ -147,7 +148,7 @@ class Factory:
 
     def __call__(self) -> ASGIApp:
         """The standalone server's application, with its logging."""
-        logs.configure(self.settings)
+        gate = logs.configure(self.settings)
         if parent := multiprocessing.parent_process():
             Thread(target=_end_with, args=(parent, self.folder), daemon=True).start()
         auth = GraphQLAuth(self.settings)
@@ -156,8 +157,24 @@ class Factory:
             self.port.show(auth.metrics())
         elif self.folder is not None:
             _join(self.folder, auth)
+        gate.left_out = auth.telemetry.left_out
         _end_in_order(auth, self.settings.shutdown_delay.total_seconds())
-        return create_app(auth)
+        return _settled(create_app(auth), gate)
+
+
+def _settled(app: ASGIApp, gate: Floodgate) -> ASGIApp:
+    """The application, at whose end the log tells what it left out: a worker then ends by the
+    signal itself, and runs nothing more."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_settled(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                gate.settle()
+            await send(message)
+
+        await app(scope, receive, send_settled if scope["type"] == "lifespan" else send)
+
+    return serve
 
 
 def _join(folder: str, auth: GraphQLAuth) -> None:

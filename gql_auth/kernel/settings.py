@@ -21,6 +21,7 @@ from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
+from gql_auth.kernel.watching import Watching
 
 # Read by the test and soak scripts, not by the server: known, so that nobody is warned of them.
 _ELSEWHERE: Final = {f"{PREFIX}TEST_POSTGRES_URL", f"{PREFIX}SOAK"}
@@ -28,11 +29,10 @@ _ELSEWHERE: Final = {f"{PREFIX}TEST_POSTGRES_URL", f"{PREFIX}SOAK"}
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "HS256"]
 SameSite = Literal["lax", "strict", "none"]
 ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
-LogFormat = Literal["auto", "json", "console"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OperationLimits, ConnectionLimits, Federating):
+class Settings(OperationLimits, ConnectionLimits, Federating, Watching):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:
@@ -225,21 +225,6 @@ class Settings(OperationLimits, ConnectionLimits, Federating):
     housekeeping_interval: timedelta = setting(
         timedelta(minutes=1), parsing.duration, "How often one of the processes removes what is "
         "kept no longer.", "1m", between=(1, 86400),
-    )  # fmt: skip
-    metrics_port: int = setting(
-        0, parsing.whole, "Port of /metrics (Prometheus), apart from the public one; 0: none.",
-        "9464", between=(0, 65535),
-    )  # fmt: skip
-    metrics_host: str = setting(
-        "127.0.0.1", str.strip, "Address that /metrics listens on.", "10.0.0.5"
-    )
-    tracing: bool = setting(
-        False, switch, "OpenTelemetry traces, sent where the standard `OTEL_*` variables say. "
-        "Wants the extra `gql-auth[tracing]`.", "on",
-    )  # fmt: skip
-    log_format: LogFormat = setting(
-        "auto", choice("auto", "json", "console"), "`auto`: JSON lines, or coloured text on a "
-        "terminal.", "json",
     )  # fmt: skip
     warnings: tuple[str, ...] = field(default=(), repr=False)
 

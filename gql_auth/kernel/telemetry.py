@@ -175,6 +175,10 @@ class Telemetry:
         """A limit on sockets and streams was met: `address`, `account`, `operations`, `init`, or
         `slow`."""
 
+    def left_out(self, level: str) -> None:
+        """A line was left out of the log, as too many like it were written: `info`, `warning`,
+        `error` or `critical`. Told while the log is locked, so nothing may be logged here."""
+
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Where a level can be read at any time, from any thread: `hash_queue`, `hash_running`,
         `pool_held`, `pool_size`, `pool_waiting`, `open_sockets`, `open_streams`,
@@ -249,6 +253,10 @@ class Several(Telemetry):
     def limited(self, limit: str) -> None:
         for each in self._members:
             each.limited(limit)
+
+    def left_out(self, level: str) -> None:
+        for each in self._members:
+            each.left_out(level)
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         for each in self._members:

@@ -25,6 +25,7 @@ _REMOVED: Final = ("sessions", "events", "throttles", "addresses")
 _BOUNDS: Final = ("document_size", "tokens", "lines", "depth", "aliases", "root_fields", "repeats",
                   "directives", "complexity", "introspection", "introspections",
                   "variables_size", "input_depth", "batch", "time")  # fmt: skip
+_LEVELS_OF_LINES: Final = ("info", "warning", "error", "critical")
 _KINDS: Final = ("query", "mutation", "none")
 _LIMITS: Final = ("address", "account", "operations", "init", "slow")
 _WAYS: Final = ("notification", "poll")
@@ -79,6 +80,12 @@ class Prometheus(Telemetry):
         self._removed = self._counter(
             "removed_rows", "Rows that housekeeping removed.", "what", known=_REMOVED
         )
+        self._left_out = self._counter(
+            "log_lines_left_out",
+            "Lines that the log lacks, as too many like them were written.",
+            "level",
+            known=_LEVELS_OF_LINES,
+        )
         self._lag = self._histogram(
             "revocation_lag_seconds",
             "Seconds from the end of a session elsewhere until it is known here.",
@@ -87,7 +94,10 @@ class Prometheus(Telemetry):
             _WAYS,
         )
         self._limited = self._counter(
-            "limited", "Limits on sockets and streams that were met.", "limit", known=_LIMITS
+            "connections_limited",
+            "Limits on sockets and streams that were met.",
+            "limit",
+            known=_LIMITS,
         )
         self._levels = {
             name: Gauge(
@@ -177,6 +187,10 @@ class Prometheus(Telemetry):
     def exceeded(self, bound: str) -> None:
         """Count an operation that asked for too much."""
         self._exceeded.labels(bound).inc()
+
+    def left_out(self, level: str) -> None:
+        """Count a line that the log lacks."""
+        self._left_out.labels(level).inc()
 
     def removed(self, what: str, count: int) -> None:
         """Count removed rows."""

@@ -4,6 +4,7 @@ Both hold memory and a file for as long as the client likes, so they are counted
 the first byte on, and by account from the moment that one proves to act for it.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ class Connections:
         self.telemetry = telemetry
         self._open: dict[Kind, set[Connection]] = {kind: set() for kind in Kind}
         self._hung_up = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._of_address: Counter[str] = Counter()
         self._of_account: Counter[UUID] = Counter()
 
@@ -91,6 +93,7 @@ class Connections:
             TooManyConnections: the address has as many as it may.
         """
         self.require_room(address)
+        self._loop = asyncio.get_running_loop()
         connection = Connection(kind, address)
         self._of_address[connection.address] += 1
         self._open[kind].add(connection)
@@ -115,8 +118,12 @@ class Connections:
         connection.account = account
 
     def hang_up(self) -> None:
-        """End the streams: the server ends. Sockets it ends by itself (1012)."""
+        """End the streams, from any thread: the server ends. Sockets it ends by itself (1012)."""
         self._hung_up = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
         for each in tuple(self._open[Kind.STREAM]):
             each.hang_up()
 

@@ -19,24 +19,22 @@ from strawberry.types.graphql import OperationType
 
 from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.entropy import random_name
-from gql_auth.kernel.errors import Forbidden, Refused, Unavailable
+from gql_auth.kernel.errors import Forbidden, Unavailable
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry, Trace, parent_of
-from gql_auth.serving import explorer, http, observed, streams
+from gql_auth.serving import explorer, http, negotiation, observed, sockets, streams
 from gql_auth.serving.connections import Kind, TooManyConnections
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
 from gql_auth.serving.costs.exceeding import Exceeded
-from gql_auth.serving.errors import NO_OPERATION, internal_error
+from gql_auth.serving.errors import NO_OPERATION, internal_error, refusal_body
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
-from gql_auth.serving.sockets import CONNECTION, TRY_AGAIN_LATER, SocketAdapter, SocketHandler
 
 _log = logging.getLogger("gql_auth.requests")
 
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
-_STREAMED: Final = frozenset({OperationType.SUBSCRIPTION})
 
 ContextFactory = Callable[[HTTPConnection], RequestContext]
 
@@ -44,8 +42,9 @@ ContextFactory = Callable[[HTTPConnection], RequestContext]
 class GraphQLEndpoint(GraphQL[RequestContext, None]):
     """GraphQL over HTTP by our own hand; Strawberry's WebSocket protocol beneath."""
 
-    websocket_adapter_class = SocketAdapter
-    graphql_transport_ws_handler_class = SocketHandler
+    schema: AuthSchema
+    websocket_adapter_class = sockets.SocketAdapter
+    graphql_transport_ws_handler_class = sockets.SocketHandler
 
     def __init__(
         self,
@@ -79,9 +78,9 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         except Forbidden:
             await socket.close(1008)
         except Unavailable:
-            await socket.close(TRY_AGAIN_LATER)
+            await socket.close(sockets.TRY_AGAIN_LATER)
         except TooManyConnections as refused:
-            await _deny(socket, refused)
+            await sockets.deny(socket, refused)
 
     async def _serve_socket(self, socket: WebSocket) -> None:
         connections = self._system().connections
@@ -90,7 +89,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         # A socket lives for hours: its lines in the log belong together, but it is no span.
         parent = parent_of(socket.headers.getlist("traceparent"))
         with (
-            connections.opened(Kind.SOCKET, address) as socket.scope[CONNECTION],
+            connections.opened(Kind.SOCKET, address) as socket.scope[sockets.CONNECTION],
             Trace(parent.trace_id if parent else None),
         ):
             await self.run(socket)
@@ -150,30 +149,34 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             body, status, headers = {"errors": [refused.formatted]}, 400, {}
         except TooManyConnections as refused:
             note["refused"] = str(refused)
-            body, status, headers = _body_of(refused), 429, {}
+            body, status, headers = refusal_body(refused), 429, {}
         except Unavailable as refused:
-            body = _body_of(refused)
+            body = refusal_body(refused)
             status, headers = 503, {"Retry-After": str(refused.retry_after)}
         except Exception as defect:  # noqa: BLE001 - the last-resort handler: masked and logged
             body = {"errors": [internal_error(defect, request_id=note["request_id"])]}
             status, headers = 500, {}
         seen.judge(body["errors"])
-        return Response(http.encode(body), status, headers, http.JSON)
+        media_type = negotiation.type_of_problem(_accept(request))
+        headers = {"Vary": "Accept, Origin", **headers}
+        return Response(http.encode(body), status, headers, f"{media_type}; charset=utf-8")
 
     async def _serve(self, request: Request, note: dict[str, Any], seen: observed.Seen) -> Response:
+        context = self._make_context(request)
+        if context.client.ip_address:
+            note["ip"] = context.client.ip_address
         if request.method not in {"GET", "POST"}:
             raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
-        accept = ", ".join(request.headers.getlist("accept")) or None
-        if request.method == "GET" and http.wants_page(accept):
+        accept = _accept(request)
+        if request.method == "GET" and negotiation.wants_page(accept):
             seen.counts = False
             page, policy = explorer.render()
             headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
             return Response(page, media_type=http.HTML, headers=headers)
         if form := streams.form_for(accept):
             return await self._stream(form, request, note, seen)
-        media_type = http.prefers(accept)
+        media_type = negotiation.prefers(accept)
         asked = await http.read_request(request, max_batch=self._limits.max_batch)
-        context = self._make_context(request)
         answers = [
             await self._answer_one(each, context, request.method, note, batch=asked.is_batch)
             for each in asked.operations  # one after the other: the second may need the first
@@ -187,8 +190,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         else:
             (answer,) = answers
             status = http.status_of(answer, media_type)
-            if status in {401, 403}:
-                answer.pop("data", None)
+            if status not in {200, http.PARTIAL}:
+                answer.pop("data", None)  # beside data only 2xx is allowed
             content = http.encode(answer)
         response = Response(content, status, media_type=f"{media_type}; charset=utf-8")
         self._add_headers(response, failures, context)
@@ -205,18 +208,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         context = self._make_context(request)
         context.system.connections.require_room(context.client.ip_address)
         _describe(note, asked, [], context)
-
-        async def run() -> Any:
-            return await self.schema.stream(
-                self._documents.resolve(asked.query, asked.document_id, asked.extensions),
-                variable_values=asked.variables,
-                context_value=context,
-                operation_name=asked.operation_name,
-                allowed_operation_types=_STREAMED | (_READS if request.method == "GET" else _ALL),
-                operation_extensions=asked.extensions,
-            )
-
-        response = streams.Stream(form, context, run, note["request_id"])
+        results = streams.results_of(self.schema, asked, context, request.method)
+        response = streams.Stream(form, context, results, note["request_id"])
         response.headers["Vary"] = "Accept, Origin"
         return response
 
@@ -311,17 +304,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         return answer
 
 
-def _body_of(refused: Refused) -> dict[str, Any]:
-    return {"errors": [{"message": str(refused), "extensions": refused.extensions}]}
-
-
-async def _deny(socket: WebSocket, refused: TooManyConnections) -> None:
-    """Refuse a handshake, with the reason where the server can pass it on."""
-    if "websocket.http.response" in socket.scope.get("extensions", {}):
-        answer = Response(http.encode(_body_of(refused)), 429, media_type=http.JSON)
-        await socket.send_denial_response(answer)
-    else:
-        await socket.close(TRY_AGAIN_LATER)
+def _accept(request: Request) -> str | None:
+    return ", ".join(request.headers.getlist("accept")) or None
 
 
 def _describe(
@@ -343,5 +327,3 @@ def _describe(
     if caller is not None:
         note["user_id"] = str(caller.user_id)
         note["session_id"] = str(caller.session_id)
-    if context.client.ip_address:
-        note["ip"] = context.client.ip_address

@@ -84,6 +84,16 @@ def mask(error: GraphQLError, cause: BaseException) -> None:
     error.extensions = masked["extensions"]
 
 
+def refusal(refused: Refused) -> dict[str, Any]:
+    """A refusal as an error, where no operation of the schema tells it."""
+    return {"message": str(refused), "extensions": refused.extensions}
+
+
+def refusal_body(refused: Refused) -> dict[str, Any]:
+    """The body of an answer that holds nothing but a refusal."""
+    return {"errors": [refusal(refused)]}
+
+
 def internal_error(cause: BaseException, **where: Any) -> dict[str, Any]:
     """The masked form of a defect, after logging it under its reference."""
     reference = random_name(9)

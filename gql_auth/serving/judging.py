@@ -1,6 +1,7 @@
 """From a document's text to one that may be run: bounded, parsed, measured, validated, costed."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -22,7 +23,7 @@ from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.costs.measuring import Measure, depth_of
 from gql_auth.serving.credentials import credential_fields, too_many
 from gql_auth.serving.documents import DocumentCache, Known
-from gql_auth.serving.errors import VALIDATION_FAILED
+from gql_auth.serving.errors import BAD_INPUT, VALIDATION_FAILED
 
 # graphql-core counts the lines from the start for each error that it tells: half a million empty
 # ones would take it half a minute.
@@ -61,11 +62,11 @@ class Judge:
         self._limits = limits
         self._credentials = credentials
         self._complexity = Complexity(schema)
-        self._cache = cache
+        self.cache = cache
 
     def find(self, text: str) -> Known | None:
         """What is known of a document that was found valid before."""
-        return self._cache.get(text)
+        return self.cache.get(text)
 
     def parse(self, text: str) -> DocumentNode:
         """A document within its bounds, not yet validated.
@@ -105,7 +106,7 @@ class Judge:
         if found:
             return found
         known = Known.of(text, document)
-        self._cache.put(text, known)
+        self.cache.put(text, known)
         return known
 
     def check_operation(
@@ -123,7 +124,7 @@ class Judge:
         operation = known.operation(name)
         if operation is None:
             problem = "The document holds several operations: say which by `operationName`"
-            raise GraphQLError(problem)
+            raise GraphQLError(problem, extensions={"code": BAD_INPUT})
         if variables:
             self._check_variables(variables)
         key = operation.name.value if operation.name else None
@@ -142,8 +143,11 @@ class Judge:
 
     def _check_variables(self, variables: Mapping[str, Any]) -> None:
         limits = self._limits
+        # By size first: what is walked is small then. So deep that it cannot be written, it is
+        # too deep in any case.
+        with suppress(TypeError):
+            if len(orjson.dumps(variables, default=str)) > limits.max_variables_size:
+                raise Exceeded("variables_size", limit=limits.max_variables_size)
         deepest = depth_of(variables) - 1
         if deepest > limits.max_input_depth:
             raise Exceeded("input_depth", limit=limits.max_input_depth, found=deepest)
-        if len(orjson.dumps(variables, default=str)) > limits.max_variables_size:
-            raise Exceeded("variables_size", limit=limits.max_variables_size)

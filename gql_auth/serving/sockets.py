@@ -15,7 +15,8 @@ from contextlib import suppress
 from json import JSONDecodeError
 from typing import Any, Final, cast
 
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import (
     NonJsonMessageReceived,
@@ -32,7 +33,7 @@ from gql_auth.kernel.errors import Refused, Unauthenticated
 from gql_auth.serving import http
 from gql_auth.serving.connections import Connection, TooManyOperations
 from gql_auth.serving.context import RequestContext
-from gql_auth.serving.errors import internal_error
+from gql_auth.serving.errors import internal_error, refusal, refusal_body
 from gql_auth.serving.leases import Lease, operation_id
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
@@ -156,8 +157,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         taken = message["id"] in self.operations
         if self.connection_acknowledged and not taken and await self._is_busy():
             self._connections.telemetry.limited("operations")
-            refused = TooManyOperations()
-            await self._refuse(message, {"message": str(refused), "extensions": refused.extensions})
+            await self._refuse(message, refusal(TooManyOperations()))
             return
         payload: Any = message["payload"]
         asked = http.read_operation(payload)
@@ -165,8 +165,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
             # The schema of the endpoint; Strawberry knows only of its general kind.
             documents = cast(AuthSchema, self.schema).persisted
             text = documents.resolve(asked.query, asked.document_id, asked.extensions)
-        except DocumentRefused as refusal:
-            await self._refuse(message, refusal.formatted)
+        except DocumentRefused as refused:
+            await self._refuse(message, refused.formatted)
             return
         payload["query"] = text  # what Strawberry runs
         await super().handle_subscribe(message)
@@ -219,16 +219,25 @@ class SocketHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         self._closing = asyncio.ensure_future(self._close())
 
     async def _close(self) -> None:
-        refusal = self._lease.over
-        assert refusal is not None  # noqa: S101 - that is why it is called
+        over = self._lease.over
+        assert over is not None  # noqa: S101 - that is why it is called
         await self._lease.last_words_said()
         for each in list(self.operations):
             await self.cleanup_operation(each)
         with suppress(TimeoutError):
-            await self.websocket.close(code_of(refusal), str(refusal))
+            await self.websocket.close(code_of(over), str(over))
             return
         self._give_up()
 
     def _give_up(self) -> None:
         """End what a client that takes nothing holds."""
         self._life.reschedule(asyncio.get_running_loop().time())
+
+
+async def deny(socket: WebSocket, refused: Refused) -> None:
+    """Refuse a handshake, with the reason where the server can pass it on."""
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        answer = Response(http.encode(refusal_body(refused)), 429, media_type=http.JSON)
+        await socket.send_denial_response(answer)
+    else:
+        await socket.close(TRY_AGAIN_LATER)

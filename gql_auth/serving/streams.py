@@ -5,7 +5,7 @@ connections mode has them, and the multipart responses that Apollo Client subscr
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final, Protocol
 
@@ -13,20 +13,22 @@ from graphql import GraphQLError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
 
-from gql_auth.kernel.errors import Refused
 from gql_auth.kernel.telemetry import Trace, here
 from gql_auth.serving import http
 from gql_auth.serving.connections import Kind
 from gql_auth.serving.context import RequestContext
-from gql_auth.serving.errors import internal_error
+from gql_auth.serving.errors import internal_error, refusal
 from gql_auth.serving.leases import Lease
+from gql_auth.serving.schema import AuthSchema
 from gql_auth.serving.sockets import STALL
 
 _log = logging.getLogger("gql_auth.requests")
 
 _ENDING: Final = 5.0  # seconds that an operation has to clean up
 _STREAMED: Final = "text/event-stream"
+_BY_GET: Final = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
 
 
 class Form(Protocol):
@@ -103,6 +105,30 @@ def _range(part: str) -> tuple[str, float, frozenset[str]]:
     return media, quality, frozenset(named)
 
 
+async def results_of(
+    schema: AuthSchema, asked: http.GraphQLRequest, context: RequestContext, method: str
+) -> AsyncGenerator[Any, None]:
+    """The results of an operation, one or many.
+
+    Raises:
+        GraphQLError: what is asked for names no document, or none that may run.
+    """
+    text = schema.persisted.resolve(asked.query, asked.document_id, asked.extensions)
+    results = await schema.stream(
+        text,
+        variable_values=asked.variables,
+        context_value=context,
+        operation_name=asked.operation_name,
+        allowed_operation_types=_BY_GET if method == "GET" else list(OperationType),
+        operation_extensions=asked.extensions,
+    )
+    async with aclosing(results):
+        async for result in results:
+            if not isinstance(result, PreExecutionError):
+                schema.persisted.remember(text or "", asked.extensions)
+            yield result
+
+
 class Stream(Response):
     """Answers with every result of an operation, until it is over, the client goes, its token
     expires or its session ends."""
@@ -111,7 +137,7 @@ class Stream(Response):
         self,
         form: Form,
         context: RequestContext,
-        run: Callable[[], Awaitable[Any]],
+        results: AsyncGenerator[Any, None],
         request_id: str,
     ) -> None:
         super().__init__(media_type=form.media_type)
@@ -120,12 +146,12 @@ class Stream(Response):
         self.headers["X-Accel-Buffering"] = "no"  # nginx's word for: pass on at once
         self._form = form
         self._context = context
-        self._run = run
+        self._results = results
         self._request_id = request_id
         self._trace = here()
         self._turn = asyncio.Lock()
         self._cut = asyncio.Event()
-        self._results = 0
+        self._told = 0
 
     async def __call__(
         self,
@@ -177,7 +203,7 @@ class Stream(Response):
         if stalled:
             raise TimeoutError
         if lease.over is not None:
-            await self._finish(send, _refused(lease.over))
+            await self._finish(send, refusal(lease.over))
             return str(lease.over.extensions.get("reason", lease.over.code)).lower()
         if failure := _failure(producing):
             await self._finish(send, internal_error(failure, request_id=self._request_id))
@@ -190,18 +216,16 @@ class Stream(Response):
         return "complete"
 
     async def _produce(self, send: Send, lease: Lease) -> None:
-        try:
-            results: AsyncIterator[Any] = await self._run()
-        except GraphQLError as refused:  # no document, or none that may run
-            answer = {"errors": [refused.formatted]}
-            await self._say(send, self._form.next(http.encode(answer)))
-            return
-        async with aclosing(results):  # type: ignore[type-var]
-            async for result in results:
-                if not lease.goes_on() and not lease.may_speak():
-                    return
-                self._results += 1
-                await self._say(send, self._form.next(http.encode(_answer(result))))
+        async with aclosing(self._results):
+            try:
+                async for result in self._results:
+                    if not lease.goes_on() and not lease.may_speak():
+                        return
+                    self._told += 1
+                    await self._say(send, self._form.next(http.encode(_answer(result))))
+            except GraphQLError as refused:  # no document, or none that may run
+                answer = {"errors": [refused.formatted]}
+                await self._say(send, self._form.next(http.encode(answer)))
 
     async def _beat(self, send: Send) -> None:
         while True:
@@ -225,7 +249,7 @@ class Stream(Response):
             "ip": self._context.client.ip_address or "unknown",
             **lease.who,
             "outcome": outcome,
-            "results": self._results,
+            "results": self._told,
             "seconds": round(time.monotonic() - began, 1),
         }
 
@@ -247,7 +271,3 @@ def _answer(result: Any) -> dict[str, Any]:
     if not isinstance(result, PreExecutionError):
         answer["data"] = result.data
     return answer
-
-
-def _refused(refusal: Refused) -> dict[str, Any]:
-    return {"message": str(refusal), "extensions": refusal.extensions}

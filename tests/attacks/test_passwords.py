@@ -317,7 +317,7 @@ async def test_a_wrong_current_password_costs_one_hash(
     assert work == ["$2b$10$"]
 
 
-@pytest.mark.parametrize("password", ["", "q" * 1025, "q" * 900_000])
+@pytest.mark.parametrize("password", ["", "q" * 1025, "q" * 90_000])
 async def test_what_cannot_be_a_password_is_not_hashed(
     password: str, client: GraphQLClient, work: list[str]
 ) -> None:

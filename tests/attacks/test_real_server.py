@@ -112,8 +112,9 @@ def _post(body: bytes = OPERATION, *headers: str) -> bytes:
 def is_closed(headers: dict[str, str]) -> None:
     """Every security header, no server's name, no version."""
     for name, value in SECURITY_HEADERS.items():
-        if name != "Content-Security-Policy":
+        if name not in {"Content-Security-Policy", "Cache-Control"}:
             assert headers[name.lower()] == value
+    assert headers["cache-control"] in {"no-store", "private, no-store"}
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert not {"server", "x-powered-by"} & set(headers)
     assert not re.search(r"uvicorn|httptools|python|\d+\.\d+\.\d+", str(headers).lower())

@@ -133,6 +133,23 @@ async def test_the_last_event_is_ones_own_end(
         assert socket.to_client.empty()
 
 
+async def test_whose_session_ended_hears_of_no_other(
+    app: ASGIApp, auth: GraphQLAuth, connect: Clients
+) -> None:
+    """In the moment that is left for the last event, nothing else of the account is told: the
+    session may have been a thief's."""
+    ada, thief, phone = connect(), connect(), connect()
+    await ada.signup()
+    await thief.login(PASSWORD, email="ada@example.com")
+    async with opened(app, thief.access_token) as socket:
+        await listening(socket, auth)
+        await phone.login(PASSWORD, email="ada@example.com")
+        assert (await socket.next())["__typename"] == "SessionBegan"
+        assert (await ada.field(OTHERS))["endedSessions"] == 2  # at one instant
+        assert (await socket.next())["session"]["current"]
+        assert await socket.hear() == 4403
+
+
 async def test_the_last_event_of_a_stream_is_ones_own_end(
     app: ASGIApp, auth: GraphQLAuth, connect: Clients
 ) -> None:

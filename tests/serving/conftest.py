@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from gql_auth import GraphQLAuth, IsAuthenticated
 from gql_auth.app import create_app
+from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
 from gql_auth.storage.migrate import migrate
 from tests import live
@@ -30,6 +31,11 @@ class Hosts:
     def hint(self) -> str | None:
         """A protected field that may be null, so that its refusal leaves the others standing."""
         return "only for those who are signed in"
+
+    @strawberry.field
+    def away(self) -> str | None:
+        """What depends on something that is out of reach."""
+        raise Unavailable
 
 
 @contextmanager

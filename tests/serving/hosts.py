@@ -37,11 +37,12 @@ class Streams:
     def reset(self) -> None:
         """Forget what was."""
         self.more = asyncio.Event()
-        self.running = 0
+        self.running = self.begun = 0
 
     async def ticks(self) -> AsyncGenerator[int, None]:
         """One of them."""
         self.running += 1
+        self.begun += 1
         try:
             for number in range(1_000_000):
                 yield number

@@ -9,14 +9,14 @@ import pytest
 from graphql import get_named_type
 from sqlmodel import func, select
 
-from gql_auth.app import GraphQLAuth, build_schema
+from gql_auth.app import GraphQLAuth, build_schema, create_app
 from gql_auth.features.audit.tables import EventRow
 from gql_auth.features.throttle.tables import ThrottleRow
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.credentials import _credential_fields
 from tests.attacks.browser import ask, serving
-from tests.attacks.test_sockets import opened
 from tests.database import look
+from tests.lines import opened
 from tests.support import GraphQLClient, SettableClock, reason_of
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -164,7 +164,7 @@ async def test_a_name_of_nothing_opens_no_way(
     answer = await client.post(two)
     assert reason_of(answer) == "TOO_MANY_CREDENTIAL_FIELDS"
     for name in ("", "Nothing"):
-        async with opened(auth, client.access_token) as wire:
+        async with opened(create_app(auth), client.access_token) as wire:
             payload = {"query": two, "operationName": name}
             await wire.say({"id": "1", "type": "subscribe", "payload": payload})
             assert await wire.hear() == 4400
@@ -177,7 +177,7 @@ async def test_a_socket_counts_too(
     """What is refused by POST is refused over a WebSocket."""
     await client.signup()
     before = traces(settings)
-    async with opened(auth, client.access_token) as wire:
+    async with opened(create_app(auth), client.access_token) as wire:
         answer = await wire.ask(f"mutation {{ a: {CHANGE} b: {CHANGE} }}")
     assert reason_of(answer) == "TOO_MANY_CREDENTIAL_FIELDS"
     assert traces(settings) == before

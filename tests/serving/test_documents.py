@@ -17,6 +17,7 @@ from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.documents import DocumentCache, Known
 from tests.attacks.browser import serving
+from tests.flooding import flood
 from tests.support import PASSWORD, SIGNUP, reason_of
 
 TYPENAME = "query T { __typename }"
@@ -286,3 +287,12 @@ def test_names_of_documents_are_bounded() -> None:
     assert len([text for text in found if text]) == len(cache) == 20
     assert cache.named("early499") is None
     assert len(cache._names) <= 40
+
+
+def test_a_flood_of_documents_leaves_nothing() -> None:
+    """Three thousand different documents, valid and not, leave the memory as it was and those in
+    use where they were; the soak test sends a million."""
+    seen = flood(3_000)
+    assert seen.after - seen.before < 20_000_000
+    assert seen.kept[0] <= 1_000
+    assert seen.hot[1] >= seen.hot[0] - 20  # each but the first time

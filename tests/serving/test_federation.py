@@ -147,12 +147,24 @@ def bob(host: Subgraph) -> GraphQLClient:
     return host()
 
 
-async def make_admin(host: Subgraph, client: GraphQLClient, *roles: str) -> None:
-    """Give roles, and sign in anew with them."""
-    async with host.auth.system.units.write() as unit:
+async def give_roles(auth: GraphQLAuth, client: GraphQLClient, *roles: str) -> None:
+    """Give Bob roles, and sign in anew with them."""
+    async with auth.system.units.write() as unit:
         users = unit.get(Users)
         await users.set_roles((await users.require("bob@example.com")).id, roles)
     await client.login(email="bob@example.com")
+
+
+def users_read(auth: GraphQLAuth) -> list[str]:
+    """Every statement from now on that reads accounts."""
+    said: list[str] = []
+
+    def hear(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM gql_auth_users" in statement:
+            said.append(statement)
+
+    event.listen(auth.system.database._engine.sync_engine, "before_cursor_execute", hear)
+    return said
 
 
 async def ask(client: GraphQLClient, *representations: Any, **more: Any) -> dict[str, Any]:
@@ -214,9 +226,9 @@ async def test_admins_see_every_account(
     """Whoever bears the role `admin` sees all, and null where there is no such account."""
     her = (await ada.signup())["user"]
     await bob.signup("bob@example.com")
-    await make_admin(host, bob, "auditor", "administrator")
+    await give_roles(host.auth, bob, "auditor", "administrator")
     assert reasons(await ask(bob, user(her["id"]))) == ["ROLE_REQUIRED"]
-    await make_admin(host, bob, "admin")
+    await give_roles(host.auth, bob, "admin")
     answer = await ask(bob, user(her["id"]), user(STRANGER), user("x"), user(her["id"].upper()))
     assert "errors" not in answer
     first, *others = answer["data"]["_entities"]
@@ -228,13 +240,20 @@ async def test_admins_see_every_account(
 async def test_many_accounts_are_one_read(host: Subgraph, bob: GraphQLClient) -> None:
     """As many accounts as are referred to cost one statement."""
     await bob.signup("bob@example.com")
-    await make_admin(host, bob, "admin")
-    said: list[str] = []
-    engine = host.auth.system.database._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", lambda _c, _u, sql, *_: said.append(sql))
+    await give_roles(host.auth, bob, "admin")
+    read = users_read(host.auth)
     answer = await ask(bob, *[user(STRANGER[:-2] + f"{n:02}") for n in range(50)])
     assert answer["data"]["_entities"] == [None] * 50
-    assert len([sql for sql in said if "FROM gql_auth_users" in sql]) == 1
+    assert len(read) == 1
+
+
+async def test_strangers_are_not_looked_for(host: Subgraph, ada: GraphQLClient) -> None:
+    """The refusal takes no longer where there is such an account: nothing is read for it."""
+    await ada.signup()
+    read = users_read(host.auth)
+    assert reasons(await ask(ada, user(STRANGER), user("x"))) == ["ROLE_REQUIRED"] * 2
+    assert reasons(await ask(host(), user(STRANGER))) == ["ACCESS_TOKEN_MISSING"]
+    assert read == []
 
 
 async def test_a_deleted_account_is_signed_out(host: Subgraph, ada: GraphQLClient) -> None:
@@ -464,12 +483,14 @@ async def test_without_introspection_the_sdl_is_not_shown(sqlite_settings: Setti
             assert answer["data"] is None
 
 
-async def test_off_there_is_nothing_of_it(client: GraphQLClient) -> None:
+async def test_off_there_is_nothing_of_it(auth: GraphQLAuth, client: GraphQLClient) -> None:
     """Unless it is switched on, the fields of routers do not exist, and tokens name no scope."""
     for query in (SDL, "{ _entities(representations: []) { __typename } }"):
         answer = await client.post(query)
         assert reason_of(answer) == "GRAPHQL_VALIDATION_FAILED"
-    await client.signup()
+    await client.signup("bob@example.com")
+    await give_roles(auth, client, "admin")
+    assert claims_of(client)["roles"] == ["admin"]
     assert "scope" not in claims_of(client)
 
 
@@ -486,7 +507,7 @@ async def test_roles_are_scopes_in_the_token(host: Subgraph, bob: GraphQLClient)
     """What `@requiresScopes` asks for is in the claim `scope`; without a role there is none."""
     await bob.signup("bob@example.com")
     assert "scope" not in claims_of(bob)
-    await make_admin(host, bob, "admin", "team:red")
+    await give_roles(host.auth, bob, "admin", "team:red")
     assert claims_of(bob)["scope"] == "role:admin role:team:red"
     assert await bob.field("{ either }") == "either"
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -42,6 +43,19 @@ async def test_no_value_leaves_after_the_token(host: Stage, clock: SettableClock
             clock.forward(seconds=900)
             streams.more.set()
             assert await socket.hear() == 4401
+
+
+async def test_nothing_begins_after_the_token(host: Stage, clock: SettableClock) -> None:
+    """What is asked for just after the end is not begun, not even what is public."""
+    async with host(clock=clock) as it:
+        await it.client.signup()
+        async with opened(it.app, it.client.access_token) as socket:
+            await socket.subscribe(GUARDED)
+            assert await socket.next() == 0
+            clock.forward(seconds=900)
+            await socket.subscribe(WAIT, name="2")
+            assert await socket.hear() == 4401
+        assert streams.begun == 1
 
 
 async def test_a_subscription_ends_with_its_session(host: Stage) -> None:
@@ -168,6 +182,21 @@ async def test_ids(host: Stage) -> None:
         assert await socket.hear() == 4409
         assert socket.reason == "Subscriber for 1 already exists"
         await streams.down_to(0)
+
+
+async def test_named_documents(host: Stage) -> None:
+    """A document may be named by its hash once it is known; one that is not is refused with the
+    code that clients know, and the socket goes on."""
+    async with host() as it, opened(it.app) as socket:
+        name = {"persistedQuery": {"version": 1, "sha256Hash": sha256(b"{ hello }").hexdigest()}}
+        named = {"id": "1", "type": "subscribe", "payload": {"extensions": name}}
+        await socket.say(named)
+        (error,) = (await socket.hear())["payload"]
+        assert error["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+        sent = {"query": "{ hello }", "extensions": name}
+        assert "errors" not in (await it.http.post("/graphql", json=sent)).json()
+        await socket.say(named)
+        assert await socket.next() == "world"
 
 
 async def test_a_defect_in_a_subscription(host: Stage) -> None:

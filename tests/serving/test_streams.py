@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -115,7 +116,7 @@ async def test_queries_and_mutations(host: Stage) -> None:
         ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
         ("subscription {", "GRAPHQL_PARSE_FAILED"),
         ("query($to: Int!) { hello @skip(if: $to) }", "GRAPHQL_VALIDATION_FAILED"),
-        ("query A { hello } query B { hello }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query A { hello } query B { hello }", "BAD_USER_INPUT"),
         (ME, "UNAUTHENTICATED"),
     ],
 )
@@ -133,6 +134,20 @@ async def test_what_cannot_run_is_told_within_the_stream(
         else:
             (error,) = await answer.errors()
         assert error["extensions"]["code"] == code
+
+
+async def test_named_documents(host: Stage) -> None:
+    """A document may be named by its hash once it is known; one that is not is refused with the
+    code that clients know."""
+    name = {"persistedQuery": {"version": 1, "sha256Hash": sha256(COUNT.encode()).hexdigest()}}
+    async with host() as it:
+        ask = {"accept": "text/event-stream"}
+        found = await it.http.post("/graphql", json={"extensions": name}, headers=ask)
+        assert "PERSISTED_QUERY_NOT_FOUND" in found.text
+        assert found.text.endswith("event: complete\ndata:\n\n")
+        for sent in ({"query": COUNT, "extensions": name}, {"extensions": name}):
+            found = await it.http.post("/graphql", json=sent, headers=ask)
+            assert found.text.count("event: next\n") == 3
 
 
 async def test_what_is_no_request_is_answered_at_once(host: Stage) -> None:

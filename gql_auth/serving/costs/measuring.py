@@ -31,6 +31,8 @@ _INTROSPECTION: Final = frozenset({"__schema", "__type"})
 MAX_INTROSPECTIONS: Final = 2
 # Fragments that only spread fragments: graphql-core gives up there, too.
 _MOST_SPREADS: Final = 100
+# Selections in each other, fragments followed: no bound is as high, and the walk goes no deeper.
+_MOST_LEVELS: Final = 300
 _SATURATED: Final = 1_000_000_000  # no bound is as high
 
 
@@ -58,6 +60,7 @@ class Measure:
                 self._fragments.setdefault(node.name.value, node)
         self._known: dict[str, _Measured] = {}
         self._open: list[str] = []  # fragments being walked: a cycle adds nothing
+        self._level = 0
 
     def check(self) -> None:
         """Come back if every operation stays within its bounds.
@@ -89,6 +92,10 @@ class Measure:
                 raise Exceeded(bound, limit=limit, found=count, nodes=operation)
 
     def _selections(self, selections: SelectionSetNode) -> _Measured:
+        self._level += 1
+        if self._level > _MOST_LEVELS:
+            limit = self._limits.max_depth
+            raise Exceeded("depth", limit=limit, found=self._level, nodes=selections)
         found = _Measured()
         for node in selections.selections:
             self._check_directives(node)
@@ -100,7 +107,11 @@ class Measure:
                 fragment = self._fragments.get(node.name.value)
                 if fragment is not None:
                     self._add(found, self._fragment(fragment))
-        self._judge(found, selections)
+        self._level -= 1
+        repeats = max(found.names.values(), default=0)
+        if repeats > self._limits.max_repeats:
+            limit = self._limits.max_repeats
+            raise Exceeded("repeats", limit=limit, found=repeats, nodes=selections)
         return found
 
     def _field(self, node: FieldNode, found: _Measured) -> None:
@@ -141,15 +152,6 @@ class Measure:
         found.aliases = min(found.aliases + spread.aliases, _SATURATED)
         found.names.update(spread.names)
         found.introspections |= spread.introspections
-
-    def _judge(self, found: _Measured, selections: SelectionSetNode) -> None:
-        """At every level, so that the walk itself never goes deeper than it must."""
-        limits = self._limits
-        if found.depth > max(limits.max_depth, limits.max_introspection_depth):
-            raise Exceeded("depth", limit=limits.max_depth, found=found.depth, nodes=selections)
-        repeats = max(found.names.values(), default=0)
-        if repeats > limits.max_repeats:
-            raise Exceeded("repeats", limit=limits.max_repeats, found=repeats, nodes=selections)
 
     def _check_directives(self, node: Any) -> None:
         directives = getattr(node, "directives", None) or ()

@@ -1,0 +1,1 @@
+"""A corpus of hostile documents and requests, each with the exact answer it gets."""
