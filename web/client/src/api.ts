@@ -26,7 +26,7 @@ export interface AccessToken {
 }
 
 /** What the links need of an `Auth`; servers that render have one of their own, of `/ssr`. */
-export type TokenSource = Pick<Auth, "url" | "token" | "renew">;
+export type TokenSource = Pick<Auth, "url" | "token" | "renew" | "peek">;
 
 /** A sign-in to one server, shared by all tabs of the browser. */
 export interface Auth {

@@ -7,7 +7,8 @@ import { isAuthOperation, mayRepeat, rootsOf } from "./operations.js";
  * A link for Apollo Client 4, before the one that sends: `authLink(auth).concat(httpLink)`. It
  * attaches the access token, holds operations while there is none, and when the server has refused
  * the token sends an operation once more with the next one. What the server refuses after that, or
- * from somebody who is not signed in, is the application's.
+ * from somebody who is not signed in, is the application's. A subscription goes on over the expiry
+ * of the token that it was begun with, as often as that happens.
  */
 export function authLink(auth: TokenSource): ApolloLink {
   return new ApolloLink((operation, forward) => {
@@ -23,10 +24,11 @@ export function authLink(auth: TokenSource): ApolloLink {
           headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) },
         }));
         let retrying = false;
-        let first = true;
+        // The end of a subscription whose token was due and has been replaced is no refusal.
+        const due = () => roots?.operation === "subscription" && auth.peek()?.token !== token;
         sent = forward(operation).subscribe({
           next(result) {
-            if (again && first && mayRepeat(roots, result)) {
+            if ((again || due()) && mayRepeat(roots, result)) {
               retrying = true;
               auth.renew(token, ending.signal).then(
                 (next) => {
@@ -43,7 +45,6 @@ export function authLink(auth: TokenSource): ApolloLink {
                 },
               );
             } else if (!retrying) observer.next(result);
-            first = false;
           },
           error(error: unknown) {
             if (!retrying) observer.error(error);

@@ -127,7 +127,16 @@ export function createAuth(options: AuthOptions): Auth {
       note.remove();
     });
 
-  const persistInSigningOut = () => persist(attemptSignOut, note.isThere);
+  /** Resolves with whether the first attempt has reached the server; the others follow. */
+  const persistInSigningOut = () =>
+    new Promise<boolean>((resolve) => {
+      const failed = () => {
+        resolve(false);
+      };
+      persist(attemptSignOut, note.isThere, failed).then(() => {
+        resolve(true);
+      }, failed);
+    });
 
   async function enter(operation: "signup" | "login", input: object) {
     const answer = await tabs.alone(async () => {
@@ -154,7 +163,8 @@ export function createAuth(options: AuthOptions): Auth {
       const good = state.good();
       if (good) return good.token;
       if (state.session === null) return null;
-      if (closed() || now() >= deadline) {
+      const left = deadline - now();
+      if (closed() || left <= 0) {
         throw new AuthUnavailable("No access token could be got in time", undefined, {
           cause: state.snapshot.error,
         });
@@ -165,7 +175,7 @@ export function createAuth(options: AuthOptions): Auth {
           resolve();
         });
       });
-      await within(deadline - now(), Promise.race([renewNow(), changed]), signal);
+      await within(left, Promise.race([renewNow(), changed]), signal);
     }
   }
 
@@ -196,11 +206,7 @@ export function createAuth(options: AuthOptions): Auth {
       note.leave();
       tabs.tell({ type: "signed-out" });
       const cleared = become();
-      const confirmed = await attemptSignOut().then(
-        () => true,
-        () => false,
-      );
-      if (!confirmed) void persistInSigningOut();
+      const confirmed = await persistInSigningOut();
       await cleared;
       return confirmed;
     },

@@ -4,7 +4,7 @@ import type { Auth } from "./api.js";
 const EXPIRED = 4401; // the server closes a socket so when its access token has expired,
 const ENDED = 4403; // and so when its session has ended
 const USER_CHANGED = 4901; // ours: the socket belongs to somebody else than who is here now
-const MOST_REFUSALS = 2; // one after the other, of tokens that should have been good
+const MOST_REFUSALS = 2; // one after the other, of tokens that were not due
 const LONGEST_WAIT = 30_000; // milliseconds
 
 type Options = Required<
@@ -26,7 +26,6 @@ type Options = Required<
  */
 export function authSocket(auth: Auth, Base: typeof WebSocket = WebSocket): Options {
   let token: string | null = null; // that the socket was opened with
-  let goodUntil = 0;
   let owner: string | null | undefined; // undefined: the socket has not said yet whose it is
   let refusals = 0;
   let renewed = false;
@@ -53,7 +52,8 @@ export function authSocket(auth: Auth, Base: typeof WebSocket = WebSocket): Opti
   function settle(event: CloseEvent): Pick<CloseEvent, "code" | "reason"> {
     renewed = event.code === EXPIRED || event.code === ENDED;
     if (!renewed) return event;
-    refusals = performance.now() < goodUntil ? refusals + 1 : 0;
+    // A token that has been replaced meanwhile was due.
+    refusals = auth.peek()?.token === token ? refusals + 1 : 0;
     if (refusals > MOST_REFUSALS) return event;
     auth.renew(token).catch(() => undefined);
     return { code: USER_CHANGED, reason: event.reason };
@@ -64,7 +64,6 @@ export function authSocket(auth: Auth, Base: typeof WebSocket = WebSocket): Opti
 
     async connectionParams() {
       token = await auth.token();
-      goodUntil = performance.now() + (auth.peek()?.expiresIn ?? 0) * 1000;
       owner = user();
       return token ? { Authorization: `Bearer ${token}` } : {};
     },

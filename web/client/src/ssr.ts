@@ -80,6 +80,7 @@ export function createServerAuth(options: ServerAuthOptions): ServerAuth {
     session,
     token: async () => (await session())?.accessToken ?? null,
     renew: () => Promise.resolve(null),
+    peek: () => null,
     finish(headers) {
       for (const line of lines.splice(0)) headers.append("set-cookie", line);
     },

@@ -65,7 +65,7 @@ export class SessionState {
       };
       at(next.renewAt, this.renew);
       at(next.until, () => {
-        this.publish();
+        this.retire(next.token);
       });
     }
     if (before && before.user.id !== next?.user.id && this.onSignedOut)
@@ -86,7 +86,7 @@ export class SessionState {
     });
   }
 
-  /** The server has refused this token. */
+  /** This token is good no longer: its time is over, or the server has refused it. */
   retire(token: string | null): void {
     if (this.session?.token !== token) return;
     this.session = { ...this.session, until: 0 };

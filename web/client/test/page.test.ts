@@ -64,6 +64,20 @@ test("a sign-out without network holds over a reload", async () => {
   expect(localStorage.length).toBe(0);
 });
 
+test("a page from the back-forward cache that missed a sign-out without network asks for nothing", async () => {
+  const browser = await Browser.start();
+  const auth = await browser.signedIn();
+  const elsewhere = browser.tab();
+  await becomes(elsewhere, "signed-in");
+  happen("pagehide", true);
+  elsewhere.close();
+  localStorage.setItem(`gql-auth:${auth.url}:signed-out`, "1"); // as the other tab left it
+  const before = browser.gate.count("refreshToken");
+  happen("pageshow", true);
+  await becomes(auth, "anonymous");
+  expect(browser.gate.count("refreshToken")).toBe(before);
+});
+
 test("a sign-out holds where storage is forbidden", async () => {
   const forbid = () => {
     throw new DOMException("", "SecurityError");

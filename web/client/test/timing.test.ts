@@ -16,6 +16,7 @@ test("refreshes run ahead of expiry, whatever the client's clock says, one for a
   await Promise.all(tabs.map((tab) => becomes(tab, "signed-in")));
   for (const tab of tabs) tab.subscribe(() => seen.push(tab.getSnapshot()));
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
+  for (const tab of tabs) expect(tab.peek()?.expiresIn).toBeLessThanOrEqual(1);
   await vi.waitFor(
     () => {
       expect(browser.gate.count("refreshToken")).toBe(3); // two of them at expiries
@@ -28,6 +29,15 @@ test("refreshes run ahead of expiry, whatever the client's clock says, one for a
   });
   const token = await first.token();
   expect((await browser.query("{ me { id } }", token)).errors).toBe(undefined);
+});
+
+test("a token that expires while its successor is on its way is good no longer", async () => {
+  const browser = await Browser.start("brief");
+  const auth = await browser.signedIn();
+  const release = browser.gate.hold("refreshToken");
+  expect(await becomes(auth, "refreshing")).toMatchObject({ error: null });
+  release();
+  await becomes(auth, "signed-in");
 });
 
 test("offline for longer than the token's life, then online", async () => {
