@@ -62,7 +62,9 @@ export class Tab {
 
   shows = (what: "status" | "user" | "error") => this.page.locator(`#${what}`).innerText();
   me = (way: "apollo" | "fetch") => this.page.evaluate((by) => window.lab.me(by), way);
-  use = (span: number) => this.page.evaluate((time) => window.lab.use(time), span);
+  /** Uses the page until the server has rotated the session so often, and at least so long. */
+  use = (rotations: number, least = 0) =>
+    this.page.evaluate(([times, span]) => window.lab.use(times, span), [rotations, least] as const);
   logouts = () => this.page.evaluate(() => window.lab.logouts());
   generation = () => this.page.evaluate(() => window.lab.claims()?.gen ?? null);
   shown = () => this.page.evaluate(() => window.lab.shown);

@@ -7,7 +7,7 @@ import {
   InMemoryCache,
   type TypedDocumentNode,
 } from "@apollo/client";
-import { type AuthStatus, createAuth } from "@gql-auth/client";
+import { createAuth } from "@gql-auth/client";
 import { authLink } from "@gql-auth/client/apollo";
 import { authFetch } from "@gql-auth/client/fetch";
 import { authSocket } from "@gql-auth/client/graphql-ws";
@@ -83,8 +83,8 @@ export const lab = {
   auth,
   /** How often the page came back from the back-forward cache. */
   revived: 0,
-  /** What React has shown of the sign-in, one entry a change. */
-  shown: [] as AuthStatus[],
+  /** What the user has seen: one after the other. */
+  shown: [] as string[],
   /** What the subscription `sessionEvents` has brought. */
   events: [] as string[],
   /** How often somebody was signed in and then was not. */
@@ -111,11 +111,16 @@ export const lab = {
     return data?.revokeOtherSessions.endedSessions;
   },
 
-  /** Asks by both ways at once, again and again for so many milliseconds. */
-  async use(span: number): Promise<Use> {
+  /** Asks by both ways at once, again and again until the server has rotated the session so many
+   * times and so many milliseconds are over. */
+  async use(rotations: number, least: number): Promise<Use> {
     let answers = 0;
     const failures: string[] = [];
-    for (const end = Date.now() + span; Date.now() < end;) {
+    const end = Date.now() + least;
+    let seen = lab.claims()?.gen ?? 0;
+    const last = seen + rotations;
+    while (seen < last || Date.now() < end) {
+      seen = lab.claims()?.gen ?? seen;
       const both = await Promise.allSettled([ways.apollo(), ways.fetch()]);
       for (const one of both) {
         if (one.status === "fulfilled") answers++;

@@ -9,12 +9,14 @@ declare global {
   }
 }
 
-function SignIn() {
+function Page() {
   const { status, error } = useAuth();
   const user = useUser();
+  // What docs/frontend.md says to show.
+  const view = status === "anonymous" ? "the sign-in form" : (user?.email ?? "nothing yet");
   useEffect(() => {
-    lab.shown.push(status);
-  }, [status]);
+    lab.shown.push(view);
+  }, [view]);
   return (
     <dl>
       <dt>status</dt>
@@ -31,7 +33,7 @@ const root = document.getElementById("root");
 if (!root) throw new Error("There is no #root");
 createRoot(root).render(
   <AuthProvider auth={lab.auth}>
-    <SignIn />
+    <Page />
   </AuthProvider>,
 );
 window.lab = lab;

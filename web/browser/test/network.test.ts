@@ -49,10 +49,8 @@ describe.concurrent("a refresh", () => {
     await online(true);
 
     expect(await asked).toBe(tab.email);
-    expect(await tab.shown()).toEqual([
-      ...["refreshing", "anonymous", "signed-in"],
-      ...["refreshing", "signed-in"],
-    ]);
+    await tab.becomes("signed-in");
+    expect(await tab.shown()).toEqual(["nothing yet", "the sign-in form", tab.email]);
     expect(await tab.logouts()).toBe(0);
   });
 

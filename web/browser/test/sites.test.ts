@@ -51,7 +51,7 @@ describe("a front end on another port of the same site", () => {
 
     await tab.signUp();
     expect(person.front.gate.count("signup")).toBe(0); // the page's own origin has no part in it
-    expect(await tab.use(8000)).toMatchObject({ failures: [] });
+    expect(await tab.use(2)).toMatchObject({ failures: [] });
     await tab.page.reload();
     await tab.becomes("signed-in");
     expect(await tab.me("fetch")).toBe(tab.email);
