@@ -127,7 +127,7 @@ async def test_requests_are_counted_by_kind_and_outcome(tmp_path: Path) -> None:
             await client.post("query Mine { me { id } }")
             counted("Mine", "query", "ok")
             await client.post("query Mine { me { id } } query Other { me { id } }")
-            counted("none", "none", "graphql_validation_failed")
+            counted("none", "none", "bad_user_input")
             await client.http.post("/graphql", json={
                 "query": "query A { __typename } query Mine { __typename }",
                 "operationName": "Mine"})  # fmt: skip

@@ -245,6 +245,7 @@ def _config(factory: Factory) -> uvicorn.Config:
         http=Protocol,
         ws=Socket,
         ws_max_size=MAX_BODY,
+        ws_per_message_deflate=False,  # as answers: lengths would tell; and 30 kB for each socket
         lifespan="on",
         access_log=False,
         log_config=None,

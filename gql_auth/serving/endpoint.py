@@ -174,7 +174,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
             return Response(page, media_type=http.HTML, headers=headers)
         if form := streams.form_for(accept):
-            return await self._stream(form, request, note, seen)
+            return await self._stream(form, request, context, note, seen)
         media_type = negotiation.prefers(accept)
         asked = await http.read_request(request, max_batch=self._limits.max_batch)
         answers = [
@@ -199,13 +199,17 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         return response
 
     async def _stream(
-        self, form: streams.Form, request: Request, note: dict[str, Any], seen: observed.Seen
+        self,
+        form: streams.Form,
+        request: Request,
+        context: RequestContext,
+        note: dict[str, Any],
+        seen: observed.Seen,
     ) -> Response:
         """An answer that stays open. Whatever becomes of the operation is told within it: that is
         how graphql-sse wants it, as a browser's EventSource reads nothing else."""
         seen.counts = False  # as a socket's operations
         (asked,) = (await http.read_request(request)).operations
-        context = self._make_context(request)
         context.system.connections.require_room(context.client.ip_address)
         _describe(note, asked, [], context)
         results = streams.results_of(self.schema, asked, context, request.method)

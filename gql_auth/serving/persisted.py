@@ -146,15 +146,20 @@ class Persisted:
             if found is None:
                 raise DocumentRefused("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
             return found
-        if sha256(text.encode(errors="surrogatepass")).hexdigest() != name:
+        if _hash(text) != name:
             raise DocumentRefused(BAD_INPUT, "provided sha does not match query")
         return text
 
     def remember(self, text: str, extensions: Mapping[str, Any] | None) -> None:
-        """Find the document by its hash from now on, if it was found valid."""
+        """Find the document by its hash from now on, if it was found valid. Named by an id of the
+        manifest, it may have come with the hash of another one."""
         name = _hash_of(extensions)
-        if self._automatic and not self._strict and name is not None:
+        if self._automatic and not self._strict and name == _hash(text):
             self._cache.name(name, text)
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _hash_of(extensions: Mapping[str, Any] | None) -> str | None:

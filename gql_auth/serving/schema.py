@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError, specified_rules
+from graphql import GraphQLError, GraphQLObjectType, is_named_type, specified_rules
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.permission import PermissionExtension
 from strawberry.schema.config import StrawberryConfig
@@ -41,6 +41,15 @@ class AuthSchema(strawberry.Schema):
                 if directive is not None and directive not in field.directives:
                     field.directives.append(directive)
         return fields
+
+    def _extend_introspection(self) -> None:
+        """Let lists and non-null types, too, be asked whether they are one-of inputs: Strawberry's
+        resolver fails on each of them, with a traceback for every field of the schema."""
+        super()._extend_introspection()
+        kind = cast(GraphQLObjectType, self._schema.type_map["__Type"])
+        asked = kind.fields["isOneOf"]
+        of_named = cast(Callable[..., bool], asked.resolve)
+        asked.resolve = lambda each, info: is_named_type(each) and of_named(each, info)
 
     def open_documents(
         self, limits: OperationLimits, *, credentials: int, manifest: Manifest | None = None

@@ -24,9 +24,9 @@ from gql_auth.features.signin.core import SignIn
 from gql_auth.features.throttle.tables import KnownAddressRow, ThrottleRow
 from gql_auth.kernel.parsing import Rate, networks
 from gql_auth.kernel.settings import Settings
-from tests.attacks.test_sockets import opened
 from tests.database import confirmed, events, look, only_session
 from tests.features.test_throttle import buckets
+from tests.lines import opened
 from tests.live import within
 from tests.process import serving
 from tests.support import PASSWORD, SECRET, GraphQLClient, SettableClock, reason_of
@@ -234,7 +234,7 @@ async def test_a_stolen_access_token_is_no_way_to_the_password(
     sent = {"input": {"currentPassword": "guess", "newPassword": "qzxwvkjyq"}}
     assert await change(client, "guess") == WRONG
     assert await change(other, "guess") == WRONG
-    async with opened(auth, client.access_token) as wire:
+    async with opened(create_app(auth), client.access_token) as wire:
         assert (await wire.ask(CHANGE, sent))["data"]["changePassword"] == WRONG
         assert (await wire.ask(CHANGE, sent))["data"]["changePassword"] == too_many(300)
     for each in (client, other):
@@ -341,7 +341,7 @@ async def test_what_is_no_attempt_is_not_counted_and_not_checked(
     answer = await client.http.get("/graphql", params={"query": LOGIN, "variables": variables})
     assert answer.status_code == 405
     sent = {"input": {"email": "ada@example.com", "password": "guess"}}
-    async with opened(auth) as wire:
+    async with opened(create_app(auth)) as wire:
         assert (await wire.ask(LOGIN, sent))["errors"][0]["extensions"]["reason"] == "POST_REQUIRED"
     await client.post(LOGIN, sent, Origin="https://evil.example")
     assert client.last.status_code == 403
@@ -564,7 +564,7 @@ async def test_what_is_throttled_is_not_hashed(
 async def test_a_full_queue_is_told_at_once(settings: Settings) -> None:
     """While all hashing slots and their queue are taken, one more sign-in is refused in
     milliseconds, counts for nothing, and protected queries are answered as ever."""
-    slow = replace(settings, bcrypt_cost=12, hash_queue=8)
+    slow = replace(settings, bcrypt_cost=13, hash_queue=8)
     auth = GraphQLAuth(slow)
     async with auth.running() as system, calling(auth) as call:
         owner = call()

@@ -28,7 +28,8 @@ def words_of_the_schema() -> set[str]:
         names |= {kind.name, *getattr(kind, "fields", {}), *getattr(kind, "values", {})}
         for field in getattr(kind, "fields", {}).values():
             names |= set(getattr(field, "args", {}))
-    common = {"Query", "Mutation", "Subscription", "Int", "Float", "String", "Boolean", "ID", "id",
+    common = {"at", "Query", "Mutation", "Subscription", "Int", "Float", "String", "Boolean", "ID",
+              "id",
               "field", "name", "code", "message", "reason", "input", "args", "type", "fields",
               "locations", "types"}  # fmt: skip
     return {name for name in names - common if not name.startswith("__")}

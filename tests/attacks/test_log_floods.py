@@ -50,7 +50,7 @@ BAD = {
     ),
     "good": http(body={"query": "{ __typename }"}),
 }
-TIMES, LINES = 100, 20
+TIMES, LINES = 60, 10
 
 
 async def flood(server: Server, request: bytes, times: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -250,7 +251,7 @@ OPERATION = b'{"query":"{ __typename }"}'
 @pytest.fixture
 def wire_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a server whose logging stays the tests' own."""
-    monkeypatch.setattr("gql_auth.commands.logs.configure", lambda _settings: None)
+    monkeypatch.setattr("gql_auth.commands.logs.configure", lambda _settings: Namespace())
     return settings
 
 

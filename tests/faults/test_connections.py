@@ -36,6 +36,9 @@ async def socket_to(server: Server, token: str | None) -> AsyncIterator[ClientCo
     """A socket with a token, which has subscribed to the account's sessions."""
     url = server.url.replace("http", "ws", 1) + "/graphql"
     async with connect(url, subprotocols=[PROTOCOL], proxy=None) as socket:
+        assert socket.response
+        compressed = "sec-websocket-extensions" in socket.response.headers
+        assert not compressed, "the client offers it"
         payload = {"Authorization": f"Bearer {token}"}
         await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
         assert json.loads(await socket.recv())["type"] == "connection_ack"

@@ -122,7 +122,8 @@ class _Visit:
         if not weight.is_list:
             return min(weight.own + below, _MOST)
         length = given if given is not None else weight.assumed if asked is None else asked
-        return min((weight.own + below) * length, _MOST)
+        # Even an empty list has to be resolved.
+        return min(max((weight.own + below) * length, weight.own), _MOST)
 
     def _asked(self, node: FieldNode, parent: Any, weight: Weight) -> int | None:
         """How many the client asks for: the most that one of the arguments says."""
@@ -138,8 +139,13 @@ class _Visit:
             elif value is None or isinstance(value, VariableNode):
                 argument = parent.fields[node.name.value].args[name]
                 said += [argument.default_value, getattr(argument.default, "value", None)]
-        lengths = [each for each in said if isinstance(each, int) and not isinstance(each, bool)]
-        return min(max(*lengths, 0), _MOST) if lengths else None
+        # An Int may be sent as 5.0. A negative one is no length, whatever the host makes of it.
+        lengths = [
+            int(min(each, _MOST))
+            for each in said
+            if isinstance(each, int | float) and not isinstance(each, bool) and each >= 0
+        ]
+        return max(lengths) if lengths else None
 
 
 def _with_defaults(
