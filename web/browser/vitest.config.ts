@@ -7,7 +7,7 @@ export default defineConfig({
     globalSetup: "setup.ts",
     testTimeout: 120_000,
     hookTimeout: 60_000,
-    // These mostly wait: more of them at once than there are cores, and after the others.
+    // These mostly wait: more of them at once than there are cores, and not beside the others.
     maxWorkers: 4,
     sequence: { groupOrder: 1 },
   },
