@@ -27,7 +27,7 @@ class MissingError(Exception):
 
 
 def program(name: str) -> str:
-    """The path of `pgbouncer` or `nginx`."""
+    """The path of `pgbouncer`, `nginx` or `chromium`."""
     places = [UNPACKED / "usr/sbin", UNPACKED / "usr/bin"]
     places += [Path(each) for each in ("/usr/local/sbin", "/usr/sbin", "/sbin")]
     path = os.pathsep.join([*map(str, places), os.environ.get("PATH", os.defpath)])
@@ -35,15 +35,6 @@ def program(name: str) -> str:
     if found is None:
         raise MissingError(name)
     return found
-
-
-def chromium() -> str:
-    """The path of Chromium itself, past the shell script that Debian puts before it."""
-    for root in (UNPACKED / "usr", Path("/usr")):
-        found = root / "lib/chromium/chromium"
-        if found.exists():
-            return str(found)
-    raise MissingError("chromium")
 
 
 def libraries() -> list[Path]:

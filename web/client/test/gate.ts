@@ -29,7 +29,7 @@ export class Gate {
     (incoming, outgoing) => void this.pass(incoming, outgoing),
   );
 
-  private constructor(private readonly target: string) {}
+  constructor(private readonly target: string) {}
 
   static async open(target: string): Promise<Gate> {
     const gate = new Gate(target);
@@ -65,7 +65,8 @@ export class Gate {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  private async pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  /** What becomes of one request. */
+  async pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
@@ -89,13 +90,14 @@ export class Gate {
       outgoing.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(fault));
       return;
     }
-    const { status, headers, answer } = await this.ask(incoming, body);
+    const got = await this.ask(incoming, body).catch(() => null);
     await this.held.get(field);
     if (fault === "hang") return;
-    if (fault === "lose") {
+    if (fault === "lose" || !got) {
       incoming.socket.destroy();
       return;
     }
+    const { status, headers, answer } = got;
     outgoing.writeHead(status, headers);
     if (fault === "truncate") {
       outgoing.write(answer.subarray(0, answer.length / 2), () => incoming.socket.destroy());
