@@ -9,5 +9,10 @@ def random_bytes(count: int) -> bytes:
 
 
 def random_name(byte_count: int = 12) -> str:
-    """An unguessable URL-safe word made of `byte_count` random bytes."""
-    return secrets.token_urlsafe(byte_count)
+    """An unguessable URL-safe word made of `byte_count` random bytes.
+
+    It never begins with a dash, so that a command line does not take it for an option.
+    """
+    while (name := secrets.token_urlsafe(byte_count)).startswith("-"):
+        pass
+    return name
