@@ -228,14 +228,16 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         """What caches may do with the answer: without a word of it, nothing (`SecureHeaders`)."""
         request = context.request
         response.headers["Vary"] = "Accept, Origin"
-        if "authorization" in request.headers or context.known_caller or context.cookie_answer:
+        # A host's own fields may look at any cookie.
+        signed = "authorization" in request.headers or "cookie" in request.headers
+        if signed or context.known_caller or context.cookie_answer:
             response.headers["Cache-Control"] = "private, no-store"
             return
         seconds = int(self._limits.document_max_age.total_seconds())
         named = request.scope["method"] == "GET" and asked.operations[0].is_named
         if named and seconds and not failures:
             response.headers["Cache-Control"] = f"public, max-age={seconds}"
-            response.headers["Vary"] += ", Authorization"
+            response.headers["Vary"] += ", Authorization, Cookie"
 
     @staticmethod
     def _add_headers(response: Response, failures: Sequence[Any], context: RequestContext) -> None:

@@ -9,6 +9,7 @@ from strawberry.extensions import SchemaExtension
 from gql_auth.serving import observed
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.documents import Known
+from gql_auth.serving.errors import VALIDATION_FAILED, translate
 from gql_auth.serving.schema import AuthSchema
 
 
@@ -50,6 +51,8 @@ class JudgedOperations(SchemaExtension):
                 self._known = judged
             else:
                 problems = judged
+                written = schema.written(context)
+                translate(problems, request_code=VALIDATION_FAILED, written=written)
         if not problems and self._known is not None:
             try:
                 self._admit(self._known)

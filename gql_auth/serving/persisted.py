@@ -105,7 +105,7 @@ class Persisted:
         Raises:
             DocumentRefused: only documents of the manifest may, and it is none.
         """
-        if self._strict and self._manifest is not None and not self._manifest.trusts(text):
+        if self._strict and not (self._manifest and self._manifest.trusts(text)):
             raise DocumentRefused(
                 "QUERY_NOT_IN_SAFELIST", "The server runs the documents of its manifest alone"
             )

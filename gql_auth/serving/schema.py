@@ -102,16 +102,16 @@ class AuthSchema(strawberry.Schema):
                 raise
             raise Exceeded("time", limit=round(self.timeout)) from None
 
+    def written(self, execution: ExecutionContext) -> str | None:
+        """What the client sent, where errors may name nothing else of the schema."""
+        return f"{execution.query} {execution.variables}" if self.conceals else None
+
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Translate instead of logging every refusal with a traceback."""
-        executed = execution_context is not None and execution_context.result is not None
-        code = answers.BAD_INPUT if executed else answers.VALIDATION_FAILED
-        written = None
-        if self.conceals and execution_context is not None:
-            written = f"{execution_context.query} {execution_context.variables}"
-        answers.translate(errors, request_code=code, written=written)
+        written = self.written(execution_context) if execution_context else None
+        answers.translate(errors, written=written)
         context = execution_context.context if execution_context else None
         if isinstance(context, RequestContext):
             for error in errors:

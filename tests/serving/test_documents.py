@@ -208,15 +208,17 @@ async def test_cache_control(opened: Open) -> None:
         private = "private, no-store"
         kept = await http.get("/graphql?documentId=t")
         assert kept.headers["cache-control"] == "public, max-age=60"
-        assert "Authorization" in kept.headers["vary"]
+        assert "Authorization, Cookie" in kept.headers["vary"]
         given = {"email": "a@b.test", "password": PASSWORD}
         made = await http.post(
             "/graphql", json={"documentId": "signup", "variables": {"input": given}}
         )
         assert made.headers["cache-control"] == private
         bearer = {"Authorization": "Bearer " + made.json()["data"]["signup"]["accessToken"]}
+        http.cookies.clear()
         for query, headers, said in (
             ("documentId=t", bearer, private),
+            ("documentId=t", {"Cookie": "of-the-host=1"}, private),
             ("documentId=me", bearer, private),
             ("documentId=t", {"Authorization": "Bearer x"}, private),
             ("documentId=me", {}, "no-store"),

@@ -62,6 +62,32 @@ class Node:
         return Page(edges=[Node()])
 
 
+@strawberry.interface
+class Named:
+    """An interface whose fields may be dearer than they look."""
+
+    @strawberry.field
+    def friends(self, first: int = 5) -> list["Node"]:
+        return [Node()]
+
+    @strawberry.field
+    def best(self) -> "Node":
+        return Node()
+
+
+@strawberry.type
+class Person(Named):
+    """One that costs more than the interface says."""
+
+    @strawberry.field(directives=[ListSize(assumed_size=50)])
+    def friends(self, first: int = 5) -> list["Node"]:
+        return [Node()]
+
+    @strawberry.field(directives=[Cost(weight=200)])
+    def best(self) -> "Node":
+        return Node()
+
+
 @strawberry.type
 class Page:
     """A connection."""
@@ -80,6 +106,10 @@ class Query:
     @strawberry.field
     def nodes(self, first: int = 5) -> list[Node]:
         return [Node()]
+
+    @strawberry.field
+    def named(self) -> Named:
+        return Person()
 
     @strawberry.field
     async def slow(self) -> int:
@@ -134,7 +164,7 @@ async def http(sqlite_settings: Settings, ear: Ear) -> AsyncIterator[httpx.Async
     settings = Settings(data_dir=sqlite_settings.data_dir, secret=SECRET, bcrypt_cost=10, **LIMITS)
     auth = GraphQLAuth(settings, telemetry=ear)
     app = FastAPI()
-    app.include_router(auth.router(query=Query, mutation=Mutation))
+    app.include_router(auth.router(query=Query, mutation=Mutation, types=[Person]))
     async with (
         auth.running(),
         httpx.AsyncClient(
@@ -195,7 +225,8 @@ EDGES: dict[str, tuple[list[str], list[str]]] = {
          "{ node { page(first: 99) { edges { id } } } }",
          "{ ...F } fragment F on Query { nodes(first: 101) { id } }",
          "query($n: Int = 101) { nodes(first: $n) { id } }",
-         "mutation { a: touch { dear { id } } b: touch { dear { id } } c: touch { dear { id } } }"],
+         "mutation { a: touch { dear { id } } b: touch { dear { id } } c: touch { dear { id } } }",
+         "{ named { best { id } } }"],
     ),
     "introspection": (
         ["{ __schema { queryType { kind } } }",
@@ -203,9 +234,13 @@ EDGES: dict[str, tuple[list[str], list[str]]] = {
         ['{ __type(name: "Node") { fields { type { ofType { kind } } } } }'],
     ),
     "introspections": (
-        ["{ a: __schema { queryType { kind } } b: __schema { queryType { kind } } }"],
+        ["{ a: __schema { queryType { kind } } b: __schema { queryType { kind } } }",
+         '{ __type(name: "Node") { a: name b: name kind: fields { name } } }'],
         ["{ a: __schema { queryType { kind } } b: __schema { queryType { kind } } "
-         '__type(name: "Node") { kind } }'],
+         '__type(name: "Node") { kind } }',
+         '{ __type(name: "Node") { a: fields { name } b: fields { name } } }',
+         '{ __type(name: "Node") { ...F } } '
+         'fragment F on __Type { a: fields { name } b: fields { name } }'],
     ),
     "input_depth": (
         ["{ node(where: {inner: {inner: {}}}) { id } }", "{ node(where: {tags: [[1]]}) { id } }"],

@@ -117,6 +117,7 @@ async def test_queries_and_mutations(host: Stage) -> None:
         ("subscription {", "GRAPHQL_PARSE_FAILED"),
         ("query($to: Int!) { hello @skip(if: $to) }", "GRAPHQL_VALIDATION_FAILED"),
         ("query A { hello } query B { hello }", "BAD_USER_INPUT"),
+        ("subscription($to: Int!) { count(to: $to) }", "BAD_USER_INPUT"),
         (ME, "UNAUTHENTICATED"),
     ],
 )

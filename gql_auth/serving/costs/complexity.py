@@ -52,6 +52,11 @@ class Complexity:
         known = self._weights.get((parent.name, name))
         if known is None and name in parent.fields:
             known = weight_of(parent.fields[name], mutation=mutation)
+            if isinstance(parent, GraphQLInterfaceType):
+                # Whichever implements it will be asked.
+                for each in self._schema.get_possible_types(parent):
+                    other = weight_of(each.fields[name], mutation=mutation)
+                    known = known.or_dearer(other, arguments=parent.fields[name].args)
             self._weights[parent.name, name] = known
         return known
 

@@ -42,10 +42,11 @@ class _Measured:
 
     depth: int = 0
     aliases: int = 0
+    copies: int = 0  # aliases of what has selections: inside an introspection, more of the schema
     introspection: int = 0
     # By response name and by field name: how often it is named on this level.
     names: Counter[str] = field(default_factory=Counter)
-    introspections: set[str] = field(default_factory=set)
+    introspections: dict[str, int] = field(default_factory=dict)  # by name, copies inside included
 
 
 class Measure:
@@ -86,7 +87,7 @@ class Measure:
             ("introspection", limits.max_introspection_depth, found.introspection),
             ("aliases", limits.max_aliases, found.aliases),
             ("root_fields", limits.max_root_fields, len(found.names)),
-            ("introspections", MAX_INTROSPECTIONS, len(found.introspections)),
+            ("introspections", MAX_INTROSPECTIONS, sum(found.introspections.values())),
         ):
             if count > limit:
                 raise Exceeded(bound, limit=limit, found=count, nodes=operation)
@@ -122,9 +123,11 @@ class Measure:
         found.aliases += node.alias is not None
         below = self._selections(node.selection_set) if node.selection_set else _Measured()
         found.aliases = min(found.aliases + below.aliases, _SATURATED)
+        copied = below.copies + (node.alias is not None and node.selection_set is not None)
+        found.copies = min(found.copies + copied, _SATURATED)
         found.introspection = max(found.introspection, below.introspection)
         if node.name.value in _INTROSPECTION:
-            found.introspections.add(name)
+            found.introspections[name] = max(found.introspections.get(name, 0), 1 + below.copies)
             # What nests in here reads memory alone, and has a bound of its own.
             found.introspection = max(found.introspection, 1 + below.depth)
             found.depth = max(found.depth, 1)
@@ -151,7 +154,9 @@ class Measure:
         found.introspection = max(found.introspection, spread.introspection)
         found.aliases = min(found.aliases + spread.aliases, _SATURATED)
         found.names.update(spread.names)
-        found.introspections |= spread.introspections
+        found.copies = min(found.copies + spread.copies, _SATURATED)
+        for name, count in spread.introspections.items():
+            found.introspections[name] = max(found.introspections.get(name, 0), count)
 
     def _check_directives(self, node: Any) -> None:
         directives = getattr(node, "directives", None) or ()

@@ -8,6 +8,7 @@ Names and meaning are those of Apollo Federation 2.9's demand control, which too
 GraphQL Cost Directives.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,6 +68,21 @@ class Weight:
     assumed: int
     slicing: tuple[str, ...]
     sized: frozenset[str]
+
+    def or_dearer(self, other: "Weight", *, arguments: Container[str]) -> "Weight":
+        """The weight of an interface's field that may turn out to be another one's.
+
+        Args:
+            arguments: those that the interface has.
+        """
+        slicing = [name for name in other.slicing if name in arguments]
+        return Weight(
+            max(self.own, other.own),
+            self.is_list,
+            max(self.assumed, other.assumed),
+            tuple(dict.fromkeys((*self.slicing, *slicing))),
+            self.sized | other.sized,
+        )
 
 
 def weight_of(definition: GraphQLField, *, mutation: bool) -> Weight:
