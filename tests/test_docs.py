@@ -60,6 +60,20 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{named(page)} links to {link}"
 
 
+def test_every_picture_is_shown_and_described() -> None:
+    """Each file of docs/pictures is small and on a page, and whoever cannot see it is told what
+    is on it."""
+    shown = {
+        (page.parent / path).resolve(): alternative
+        for page in PAGES
+        for alternative, path in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", prose(page))
+    }
+    assert set((ROOT / "docs/pictures").iterdir()) == set(shown)
+    for picture, alternative in shown.items():
+        assert len(alternative) > 20, named(picture)
+        assert picture.stat().st_size < 150_000, named(picture)
+
+
 def test_no_page_stands_alone() -> None:
     """Every page of docs/ is reached by links from the README."""
     reached, ahead = set(), [ROOT / "README.md"]
@@ -122,7 +136,7 @@ def test_every_setting_is_in_the_table() -> None:
         for page in PAGES
         for name in re.findall(r"GQL_AUTH_([A-Z_]+[A-Z])", page.read_text(encoding="utf-8"))
     }
-    assert mentioned - told == {"TEST_POSTGRES_URL", "SOAK"}
+    assert mentioned - told == {"TEST_POSTGRES_URL", "SOAK", "PICTURES"}
 
 
 class Shell:

@@ -6,7 +6,12 @@ import { type AddressInfo, connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { Gate } from "../client/test/gate.js";
 
-const TYPES: Record<string, string> = { html: "text/html", js: "text/javascript" };
+const TYPES: Record<string, string> = {
+  css: "text/css",
+  html: "text/html",
+  js: "text/javascript",
+  svg: "image/svg+xml",
+};
 
 export class Front {
   readonly gate: Gate;
@@ -16,7 +21,7 @@ export class Front {
   });
 
   private constructor(
-    private readonly target: URL,
+    readonly target: URL,
     private readonly site: string,
   ) {
     this.gate = new Gate(target.href);

@@ -1,8 +1,16 @@
 // People at their browsers, for the tests.
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { join } from "node:path";
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from "playwright-core";
 import { inject, test } from "vitest";
 import type { AuthStatus } from "@gql-auth/client";
 import { Front } from "./front.js";
+import type { Site } from "./setup.js";
 
 let browser: Promise<Browser> | undefined;
 let people = 0;
@@ -70,18 +78,26 @@ export class Tab {
   shown = () => this.page.evaluate(() => window.lab.shown);
 }
 
-/** A test, given `arrive`: somebody new at a server, by its URL or by what setup.ts calls it. */
-export const it = test.extend<{
-  arrive: (server: "fiveSeconds" | "usualLife" | URL) => Promise<Person>;
-}>({
+export interface Arrival extends BrowserContextOptions {
+  /** The page that is served: that of `web/browser/page`, unless it is said. */
+  readonly site?: Site;
+}
+/** Somebody new at a server, by its URL or by what setup.ts calls it. */
+export type Arrive = (
+  server: "fiveSeconds" | "usualLife" | URL,
+  arrival?: Arrival,
+) => Promise<Person>;
+
+/** A test, given `arrive`. */
+export const it = test.extend<{ arrive: Arrive }>({
   // eslint-disable-next-line no-empty-pattern -- Vitest reads the pattern
   arrive: async ({}, give) => {
     const arrived: Person[] = [];
-    await give(async (server) => {
+    await give(async (server, { site = "lab", ...options } = {}) => {
       browser ??= chromium.connect(inject("chromium"));
       const target = server instanceof URL ? server.href : inject(server);
-      const front = await Front.open(target, inject("site"));
-      const person = new Person(await (await browser).newContext(), front);
+      const front = await Front.open(target, join(inject("sites"), site));
+      const person = new Person(await (await browser).newContext(options), front);
       arrived.push(person);
       return person;
     });

@@ -1,6 +1,6 @@
 import { useAuth } from "@gql-auth/client/react";
-import { useSyncExternalStore } from "react";
-import { askAgain } from "./client";
+import { useEffect, useSyncExternalStore } from "react";
+import { askAgain, knock } from "./client";
 import { network } from "./network";
 
 function watchConnection(changed: () => void) {
@@ -18,6 +18,17 @@ export function Network() {
   const online = useSyncExternalStore(watchConnection, () => navigator.onLine);
   const { auth, error, user } = useAuth();
 
+  // What has failed is not always tried again: a change is for the user to repeat, a page may have
+  // been left. The server is asked all the same, so that the banner goes when it should.
+  useEffect(() => {
+    if (!unreachable) return;
+    void knock();
+    const timer = setInterval(() => void knock(), 3000);
+    return () => {
+      clearInterval(timer);
+    };
+  }, [unreachable]);
+
   let told: string | null = null;
   if (!online) told = "You are offline.";
   else if (unreachable || error) told = "The server cannot be reached.";
@@ -33,8 +44,8 @@ export function Network() {
     <div className="network" role="status">
       {told && (
         <div className={away ? "notice away" : "notice"}>
-          <span className="pulse" aria-hidden="true" />
           <span>
+            <span className="pulse" aria-hidden="true" />
             {told}
             {away && (user ? " You stay signed in; trying again…" : " Trying again…")}
           </span>

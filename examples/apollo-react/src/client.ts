@@ -6,6 +6,7 @@ import { authLink } from "@gql-auth/client/apollo";
 import { authSocket } from "@gql-auth/client/graphql-ws";
 import { OperationTypeNode } from "graphql";
 import { createClient } from "graphql-ws";
+import { graphql } from "./generated";
 import introspection from "./generated/possible-types";
 import { isOutage, watchLink } from "./network";
 
@@ -23,7 +24,7 @@ const socket = new GraphQLWsLink(
 // Queries are tried again until there is an answer. A mutation may have been done although its
 // answer was lost: whether to repeat it is for the user to say.
 const retry = new RetryLink({
-  delay: { initial: 400, max: 8000, jitter: true },
+  delay: { initial: 400, max: 3000, jitter: true },
   attempts: (_count, operation, error) =>
     operation.operationType === OperationTypeNode.QUERY && isOutage(error),
 });
@@ -47,3 +48,13 @@ export const client = new ApolloClient({
 
 /** Asks for all that is on the screen again. What fails, the page and the banner tell. */
 export const askAgain = () => client.refetchQueries({ include: "active" }).catch(() => undefined);
+
+const KNOCK = graphql(`
+  query Knock {
+    __typename
+  }
+`);
+
+/** Asks the server for nothing, to see whether it is there; the banner shows what comes of it. */
+export const knock = () =>
+  client.query({ query: KNOCK, fetchPolicy: "no-cache" }).catch(() => undefined);

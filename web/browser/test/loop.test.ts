@@ -1,14 +1,20 @@
-// The loop: tokens of five seconds, a minute of use, and the user notices nothing.
+// The loop: tokens of five seconds, a minute of use, and the user notices nothing. scripts/soak has
+// ten minutes, and more tabs.
 import { describe, expect } from "vitest";
+import type { Fault } from "../../client/test/gate.js";
 import { it } from "../tab.js";
+import { until } from "../waiting.js";
 
-const MINUTE = 60_000; // milliseconds
+const SOAKS = "GQL_AUTH_SOAK" in process.env;
+const SPAN = SOAKS ? 600_000 : 60_000; // milliseconds
+const TABS = SOAKS ? 8 : 2;
+const FAULTS: Fault[] = ["lose", "refuse", 503, "truncate", "hang"];
 
-describe.concurrent("a minute of use with tokens of five seconds", () => {
+describe.concurrent("use with tokens of five seconds", { timeout: SPAN + 60_000 }, () => {
   it("has no failure and shows nothing but the user", async ({ arrive }) => {
     const person = await arrive("fiveSeconds");
     const tab = await person.signedIn();
-    const { answers, failures } = await tab.use(12, MINUTE);
+    const { answers, failures } = await tab.use(12, SPAN);
     expect(failures).toEqual([]);
     expect(answers).toBeGreaterThan(12);
     expect(await tab.shown()).toEqual(["nothing yet", "the sign-in form", tab.email]);
@@ -32,11 +38,37 @@ describe.concurrent("a minute of use with tokens of five seconds", () => {
     tab.page.on("response", (response) => {
       if (response.status() === 401) refused++;
     });
-    const { answers, failures } = await tab.use(10, MINUTE);
+    const { answers, failures } = await tab.use(10, SPAN);
     expect(failures).toEqual([]);
     expect(answers).toBeGreaterThan(10);
     expect(refused).toBeGreaterThanOrEqual(10);
     expect(await tab.logouts()).toBe(0);
     expect(await tab.shows("user")).toBe(tab.email);
+  });
+
+  it("has none in several tabs whose refreshes fail in every way", async ({ arrive }) => {
+    const person = await arrive("fiveSeconds");
+    const { gate } = person.front;
+    const first = await person.signedIn();
+    const others = await Promise.all(Array.from({ length: TABS - 1 }, () => person.tab()));
+    const tabs = [first, ...others];
+    await Promise.all(tabs.map((tab) => tab.becomes("signed-in")));
+
+    const use = { over: false };
+    const using = Promise.all(tabs.map((tab) => tab.use(5, SPAN))).finally(() => (use.over = true));
+    let failed = 0;
+    for (; !use.over; failed++) {
+      gate.break("refreshToken", FAULTS[failed % FAULTS.length] ?? "lose");
+      const seen = gate.count("refreshToken");
+      await until(() => use.over || gate.count("refreshToken") > seen + 1, "it is tried again", 60);
+    }
+    const used = await using;
+
+    expect(failed).toBeGreaterThan(FAULTS.length);
+    expect(used.flatMap(({ failures }) => failures)).toEqual([]);
+    for (const tab of tabs) {
+      expect(await tab.shows("user")).toBe(first.email);
+      expect(await tab.logouts()).toBe(0);
+    }
   });
 });

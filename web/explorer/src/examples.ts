@@ -29,10 +29,11 @@ export const EXAMPLES = [
   {
     query: `# Run this: Ctrl+Enter, or Cmd+Enter.
 #
-# Signed out, you are told why not. Sign
-# up in the account pane and run it again:
-# the access token is sent for you, and
-# renewed when it has expired.
+# Signed out, you are told why not.
+# Sign up in the account pane and
+# run it again: the access token
+# is sent for you, and renewed
+# when it has expired.
 
 query Me {
   me {
