@@ -17,11 +17,13 @@ export function createAuth(options: AuthOptions): Auth {
   const target = new URL(options.url, here?.href ?? "http://localhost"); // as for servers that render
   const { href: url } = target;
   const name = `gql-auth:${url}`;
+  const own = target.origin === here?.origin;
   const wire = createWire(
     url,
     options.fetch ?? ((...request) => fetch(...request)),
-    target.origin === here?.origin ? "same-origin" : "include",
+    own ? "same-origin" : "include",
     timeout,
+    own ? undefined : here?.origin,
   );
   const tabs = createTabs(name, hear, timeout + 2000);
   const note = createSignOutNote(name);
