@@ -9,6 +9,8 @@ from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
     OperationDefinitionNode,
+    OperationType,
+    TokenKind,
 )
 
 _TOKEN_BYTES: Final = 500  # of memory that a parsed document takes for each of its tokens
@@ -27,15 +29,21 @@ class Known:
     costs: dict[str | None, int] = field(default_factory=dict)
     operations: tuple[OperationDefinitionNode, ...] = ()
     fragments: Mapping[str, FragmentDefinitionNode] = field(default_factory=dict)
+    # A mutation with a string in its text, which may be a password or a token.
+    spells_secrets: bool = False
 
     @classmethod
     def of(cls, text: str, document: DocumentNode) -> "Known":
         """What is known of a document so far."""
         nodes = document.definitions
+        tokens, has_string = _tokens(document)
+        operations = tuple(each for each in nodes if isinstance(each, OperationDefinitionNode))
         return cls(
             document,
-            2 * len(text) + _TOKEN_BYTES * _tokens(document),
-            operations=tuple(each for each in nodes if isinstance(each, OperationDefinitionNode)),
+            2 * len(text) + _TOKEN_BYTES * tokens,
+            operations=operations,
+            spells_secrets=has_string
+            and any(each.operation is OperationType.MUTATION for each in operations),
             fragments={
                 each.name.value: each for each in nodes if isinstance(each, FragmentDefinitionNode)
             },
@@ -91,8 +99,8 @@ class DocumentCache:
         return None
 
     def put(self, text: str, known: Known) -> None:
-        """Keep a valid document."""
-        if known.size > self._largest or self.holds(text):
+        """Keep a valid document, unless it may spell out what nobody should keep."""
+        if known.spells_secrets or known.size > self._largest or self.holds(text):
             return
         self._newcomers.take(text, known)
         while self._newcomers.is_over:
@@ -165,11 +173,12 @@ class _Part:
         return text, known
 
 
-def _tokens(document: DocumentNode) -> int:
-    """How many lexical tokens a document has; comments are some, too."""
-    count = 0
+def _tokens(document: DocumentNode) -> tuple[int, bool]:
+    """How many lexical tokens a document has, comments among them; and whether one is a string."""
+    count, has_string = 0, False
     token: Any = document.loc.start_token if document.loc else None
     while token is not None:
         count += 1
+        has_string |= token.kind is TokenKind.STRING or token.kind is TokenKind.BLOCK_STRING
         token = token.next
-    return count
+    return count, has_string

@@ -15,6 +15,7 @@ from graphql import parse
 
 from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.settings import Settings
+from gql_auth.kernel.transports import Transport
 from gql_auth.serving.documents import DocumentCache, Known
 from tests.attacks.browser import serving
 from tests.flooding import flood
@@ -111,6 +112,25 @@ async def test_what_is_not_valid_is_not_kept(text: str, opened: Open) -> None:
     """A document that cannot run takes no room."""
     async with opened() as http:
         assert await code_of(http, apq(hash_of(text), query=text)) is not None
+        assert await code_of(http, apq(hash_of(text))) == "PERSISTED_QUERY_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        'login(input: {email: "a@example.com", password: "a secret"}) { __typename }',
+        'login(input: {email: "a@example.com", password: """a secret"""}) { __typename }',
+        'refreshToken(token: "ey.ey.x") { __typename }',
+        'logout(token: "ey.ey.x") { sessionEnded }',
+    ],
+)
+async def test_what_spells_a_secret_out_is_not_kept(spelt: str, opened: Open) -> None:
+    """A password or a token that stands in a document does not stay in memory with it. By a hash
+    it cannot be guessed past the throttles, and who saw the hash in a log has nothing."""
+    text = f"mutation {{ {spelt} }}"
+    allowed = (Transport.COOKIE, Transport.BODY)
+    async with opened(refresh_transports=allowed) as http:
+        await http.post("/graphql", json=apq(hash_of(text), query=text))
         assert await code_of(http, apq(hash_of(text))) == "PERSISTED_QUERY_NOT_FOUND"
 
 

@@ -42,11 +42,12 @@ export interface Auth {
    */
   readonly signOut: () => Promise<boolean>;
   /** A good access token, waited for while a refresh runs; null where nobody is signed in. Throws
-   * AuthUnavailable after `holdFor`. */
+   * AuthUnavailable after `holdFor`, UserChanged where it would be somebody else's than when asked. */
   readonly token: (signal?: AbortSignal) => Promise<string | null>;
   /**
    * The access token to use after the server has refused one as UNAUTHENTICATED. Refreshes, unless
-   * that has been done since. null: nobody is signed in, there is no use in trying again.
+   * that has been done since. null: nobody is signed in, or somebody else than whose token it was:
+   * the operation must not be sent again.
    */
   readonly renew: (refused: string | null, signal?: AbortSignal) => Promise<string | null>;
   /**

@@ -2,9 +2,9 @@ import type { Auth, AuthOptions } from "./api.js";
 import { createSignOutNote } from "./note.js";
 import { watchPage } from "./page.js";
 import { createPause, within } from "./pause.js";
-import { now, SessionState } from "./state.js";
+import { now, type Session, SessionState } from "./state.js";
 import { createTabs, type News } from "./tabs.js";
-import { AuthUnavailable, type SignInResult, type SignUpResult } from "./types.js";
+import { AuthUnavailable, type SignInResult, type SignUpResult, UserChanged } from "./types.js";
 import { createWire, type Answer } from "./wire.js";
 
 const NEWS_DELAY = 150; // milliseconds until what another tab has told must have arrived
@@ -17,11 +17,13 @@ export function createAuth(options: AuthOptions): Auth {
   const target = new URL(options.url, here?.href ?? "http://localhost"); // as for servers that render
   const { href: url } = target;
   const name = `gql-auth:${url}`;
+  const own = target.origin === here?.origin;
   const wire = createWire(
     url,
     options.fetch ?? ((...request) => fetch(...request)),
-    target.origin === here?.origin ? "same-origin" : "include",
+    own ? "same-origin" : "include",
     timeout,
+    own ? undefined : here?.origin,
   );
   const tabs = createTabs(name, hear, timeout + 2000);
   const note = createSignOutNote(name);
@@ -156,12 +158,13 @@ export function createAuth(options: AuthOptions): Auth {
       : { ...answer, __typename: "AuthError", typename: answer.__typename };
   }
 
-  async function token(signal?: AbortSignal): Promise<string | null> {
+  /** The session once its token is good; null where nobody is signed in. */
+  async function goodSession(signal?: AbortSignal): Promise<Session | null> {
     const deadline = now() + holdFor;
     for (;;) {
       signal?.throwIfAborted();
       const good = state.good();
-      if (good) return good.token;
+      if (good) return good;
       if (state.session === null) return null;
       const left = deadline - now();
       if (closed() || left <= 0) {
@@ -198,7 +201,14 @@ export function createAuth(options: AuthOptions): Auth {
 
   return {
     url,
-    token,
+
+    async token(signal) {
+      const asking = state.session?.user.id;
+      const session = await goodSession(signal);
+      if (asking && session && session.user.id !== asking) throw new UserChanged();
+      return session?.token ?? null;
+    },
+
     signUp: (input) => enter("signup", input) as Promise<SignUpResult>,
     signIn: (input) => enter("login", input) as Promise<SignInResult>,
 
@@ -211,9 +221,12 @@ export function createAuth(options: AuthOptions): Auth {
       return confirmed;
     },
 
-    renew(refused, signal) {
+    async renew(refused, signal) {
+      const owner = state.ownerOf(refused);
       state.retire(refused);
-      return token(signal);
+      const session = await goodSession(signal);
+      // What one user has begun is not done as the next one.
+      return session && (!owner || session.user.id === owner) ? session.token : null;
     },
 
     async refresh() {

@@ -22,9 +22,9 @@ export function authFetch(auth: TokenSource, options: AuthFetchOptions = {}): ty
 
   return async (input, init) => {
     const send = options.fetch ?? fetch;
-    const here = (globalThis.location as Location | undefined)?.href;
-    const { origin } = new URL(input instanceof Request ? input.url : input, here);
-    if (!origins.includes(origin)) return send(input, init);
+    // Asked of a Request, whose address may be relative to another base than the page's own.
+    const { url } = typeof input === "object" && "url" in input ? input : new Request(input);
+    if (!origins.includes(new URL(url).origin)) return send(input, init);
     const request = new Request(input, init);
     const { asked, roots } = await look(request);
     if (isAuthOperation(roots)) return send(request);

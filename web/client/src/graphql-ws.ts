@@ -1,5 +1,6 @@
 import type { ClientOptions } from "graphql-ws";
 import type { Auth } from "./api.js";
+import { UserChanged } from "./types.js";
 
 const EXPIRED = 4401; // the server closes a socket so when its access token has expired,
 const ENDED = 4403; // and so when its session has ended
@@ -63,7 +64,11 @@ export function authSocket(auth: Auth, Base: typeof WebSocket = WebSocket): Opti
     webSocketImpl: AuthSocket,
 
     async connectionParams() {
-      token = await auth.token();
+      // A socket is of whoever is here when it opens, and opens again for the next one.
+      token = await auth.token().catch((problem: unknown) => {
+        if (problem instanceof UserChanged) return auth.token();
+        throw problem;
+      });
       owner = user();
       return token ? { Authorization: `Bearer ${token}` } : {};
     },

@@ -13,5 +13,6 @@ export {
   type SignUpResult,
   type TooManyAttempts,
   type User,
+  UserChanged,
   type Violation,
 } from "./types.js";

@@ -13,6 +13,7 @@ export interface Session {
 export const UNKNOWN: AuthState = Object.freeze({ status: "refreshing", user: null, error: null });
 
 const LONGEST_TIMER = 2 ** 31 - 1; // milliseconds
+const REMEMBERED = 50; // tokens; an operation is not under way for as long as they lived
 
 export const now = () => performance.now();
 
@@ -36,6 +37,7 @@ export class SessionState {
   readonly listeners = new Set<() => void>();
 
   private error: AuthUnavailable | null = null;
+  private readonly owners = new Map<string | null, string>();
   private timers: ReturnType<typeof setTimeout>[] = [];
   private readonly renew: () => void;
   private readonly onSignedOut: (() => unknown) | undefined;
@@ -49,6 +51,11 @@ export class SessionState {
   /** The session, if its access token is good. */
   good(): Session | null {
     return this.session && now() < this.session.until ? this.session : null;
+  }
+
+  /** The id of the user whose access token this is or was; undefined where it is none of the last. */
+  ownerOf(token: string | null): string | undefined {
+    return this.owners.get(token);
   }
 
   /** Puts a session in the place of the one there is; resolves when caches are cleared. */
@@ -77,6 +84,9 @@ export class SessionState {
   adopt(token: string, user: User, expiresIn: number): Promise<void> {
     // It ends on a whole second, so up to one earlier than it says.
     const life = Math.max(expiresIn - 1, expiresIn / 2) * 1000;
+    this.owners.set(token, user.id);
+    const [oldest] = this.owners.keys();
+    if (this.owners.size > REMEMBERED && oldest) this.owners.delete(oldest);
     return this.become({
       token,
       user,

@@ -14,6 +14,8 @@ export type News =
     }
   | { readonly type: "signed-out" };
 
+const KNOWN = ["signed-in", "refreshed", "signed-out"];
+
 export interface Tabs {
   readonly tell: (news: News) => void;
   /**
@@ -93,7 +95,7 @@ export function createTabs(name: string, hear: (news: News) => void, patience: n
       if (channel || typeof BroadcastChannel === "undefined") return;
       channel = new BroadcastChannel(name);
       channel.onmessage = ({ data }: MessageEvent<News>) => {
-        hear(data);
+        if (KNOWN.includes(data.type)) hear(data); // a tab may have another version of this
       };
       // On Node, where it has this, the channel shall not keep a server or a build from ending.
       (channel as { unref?: () => void }).unref?.();

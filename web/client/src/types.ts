@@ -93,6 +93,18 @@ export type AuthState =
   | { readonly status: "anonymous"; readonly user: null; readonly error: null };
 
 /**
+ * Somebody else has signed in while an operation waited for its token, and it was not sent: it would
+ * have been done in their name.
+ */
+export class UserChanged extends Error {
+  override readonly name = "UserChanged";
+
+  constructor() {
+    super("Somebody else has signed in meanwhile; the operation was not sent");
+  }
+}
+
+/**
  * The server could not be asked, or could not answer: no network, a timeout, an answer of 5xx, too
  * many attempts. It says nothing about the session, which is kept.
  */

@@ -31,15 +31,38 @@ const QUERIES: Record<Operation, string> = {
 
 interface Body {
   readonly data?: { readonly result?: Answer | null } | null;
-  readonly errors?: readonly { readonly message?: string }[];
+  readonly errors?: readonly {
+    readonly message?: string;
+    readonly extensions?: { readonly code?: string };
+  }[];
 }
 
+/** @param page the origin of the page, where it is another one than the server's. */
 export function createWire(
   url: string,
   send: typeof fetch,
   credentials: RequestCredentials,
   timeout: number,
+  page?: string,
 ): Wire {
+  let answered = false;
+  let told = false;
+
+  /** What no waiting mends is told to the developer, once. */
+  function tell(problem: string) {
+    if (!told) console.error(`gql-auth: ${problem}`);
+    told = true;
+  }
+
+  function unreachable(error: unknown): string {
+    const problem = "The server cannot be reached";
+    if (!page || answered || !(error instanceof TypeError)) return problem;
+    // Browsers do not tell a page whether it was that, or the network.
+    const both = `${problem}, or does not allow ${page}: GQL_AUTH_ALLOWED_ORIGINS`;
+    tell(both);
+    return both;
+  }
+
   return async (operation, input, signal) => {
     const ending = new AbortController();
     const end = () => {
@@ -65,6 +88,7 @@ export function createWire(
         keepalive: operation === "logout",
         signal: ending.signal,
       });
+      answered = true;
       const retryAfter = Number(response.headers.get("retry-after")) || undefined;
       const body: unknown = await response.json().catch((error: unknown) => {
         throw new AuthUnavailable(`The server answered ${response.status}`, retryAfter, {
@@ -73,19 +97,22 @@ export function createWire(
       });
       const { data, errors } = (body ?? {}) as Body;
       const result = data?.result;
+      const failure = errors?.[0];
+      // As of an origin that the server does not allow. Of the session it says nothing.
+      if (failure?.extensions?.code === "FORBIDDEN") tell(failure.message ?? "Forbidden");
       if (
         typeof result?.__typename !== "string" ||
         (result.__typename === "AuthPayload" && !result.accessToken)
       ) {
         throw new AuthUnavailable(
-          errors?.[0]?.message ?? `The server answered ${response.status}`,
+          failure?.message ?? `The server answered ${response.status}`,
           retryAfter,
         );
       }
       return result;
     } catch (error) {
       if (error instanceof AuthUnavailable) throw error;
-      throw new AuthUnavailable("The server cannot be reached", undefined, { cause: error });
+      throw new AuthUnavailable(unreachable(error), undefined, { cause: error });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", end);

@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { authFetch } from "../src/fetch.js";
 import type { Auth } from "../src/index.js";
 import { account, becomes, Browser, type Reply } from "./browser.js";
@@ -8,6 +8,7 @@ import { account, becomes, Browser, type Reply } from "./browser.js";
 const servers: { close: () => void }[] = [];
 afterEach(() => {
   for (const server of servers.splice(0)) server.close();
+  vi.unstubAllGlobals();
 });
 
 const REVOKE_OTHERS = "mutation { revokeOtherSessions { endedSessions } }";
@@ -156,3 +157,35 @@ test("no other origin gets the token", async () => {
   expect(seen).toEqual([undefined, undefined, undefined]);
   expect(browser.gate.count("refreshToken")).toBe(0);
 });
+
+test.each([
+  ["a relative address where the page has a <base> of another host", () => "/orders"],
+  ["an address without scheme", () => "//other.example/orders"],
+  ["a request of a frame, which is no instance of this page's Request", () => inFrame()],
+])("%s: no other origin gets the token", async (_, make) => {
+  const browser = await Browser.start();
+  const auth = await browser.signedIn();
+  const input = make();
+  vi.stubGlobal("location", { href: auth.url });
+  vi.stubGlobal("Request", inPage("https://other.example/"));
+  const sent: [string, string | null][] = [];
+  const send = authFetch(auth, {
+    fetch: (...request) => {
+      const { url, headers } = new Request(...request);
+      sent.push([url, headers.get("authorization")]);
+      return Promise.resolve(new Response());
+    },
+  });
+  await send(input);
+  expect(sent).toEqual([["https://other.example/orders", null]]);
+});
+
+const inFrame = () => new Request("https://other.example/orders");
+
+/** The `Request` of a page, which browsers make relative to its base. */
+const inPage = (base: string) =>
+  class extends Request {
+    constructor(input: RequestInfo | URL, init?: RequestInit) {
+      super(typeof input === "string" ? new URL(input, base) : input, init);
+    }
+  };

@@ -4,7 +4,7 @@ import { type Client, createClient } from "graphql-ws";
 import { afterEach, expect, test, vi } from "vitest";
 import { WebSocket as Connection, WebSocketServer } from "ws";
 import { authSocket } from "../src/graphql-ws.js";
-import { account, becomes, Browser, eventually } from "./browser.js";
+import { account, becomes, Browser, eventually, until } from "./browser.js";
 
 interface Message {
   type: string;
@@ -22,12 +22,14 @@ class SocketGate {
   /** Closes each socket with this as soon as it has said whose it is. */
   closesWith: number | undefined;
   readonly listening: Promise<unknown>;
+  readonly connected: Promise<unknown>;
   private client: Connection | undefined;
   private readonly server: WebSocketServer;
 
   constructor(private readonly target: string) {
     this.server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
     this.listening = new Promise((resolve) => this.server.once("listening", resolve));
+    this.connected = new Promise((resolve) => this.server.once("connection", resolve));
     this.server.on("connection", (client: Connection, request: IncomingMessage) => {
       this.join(client, request.headers["sec-websocket-protocol"] ?? "");
     });
@@ -222,6 +224,20 @@ test("another user signs in: the socket is theirs", async () => {
   await auth.signUp(account());
   await sockets(gate, 2);
   expect(gate.tokens[1]).toBe(bearer(await auth.token()));
+});
+
+test("another user signs in while the socket waits for a token: it is theirs", async () => {
+  const { auth, browser, client, gate } = await start();
+  const other = browser.tab({ restore: false });
+  vi.spyOn(Math, "random").mockReturnValue(1000); // the next attempt would be in minutes
+  browser.gate.break("refreshToken", 503);
+  auth.renew(await auth.token()).catch(() => undefined);
+  await until(auth, ({ error }) => error !== null);
+  watch(client);
+  await gate.connected;
+  await other.signUp(account());
+  await sockets(gate, 1);
+  expect(gate.tokens).toEqual([bearer(await other.token())]);
 });
 
 test("signing out ends protected subscriptions", async () => {

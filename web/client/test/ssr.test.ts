@@ -46,6 +46,39 @@ test("one refresh a request; the page's queries have its token, the browser gets
   expect((await next.session())?.user.email).toBe(session?.user.email);
 });
 
+test("of what the browser sends, its refresh cookie and its name go to the server, and no more", async () => {
+  const seen: Record<string, string>[] = [];
+  const auth = createServerAuth({
+    url: "http://api.example/graphql",
+    request: new Request("http://front.example/", {
+      method: "POST",
+      headers: {
+        authorization: "Bearer of somebody else",
+        cookie:
+          "a=1; __Host-refresh_token=t; \xa0__Host-refresh_token=u; xrefresh_token=v; b=refresh_token=w",
+        forwarded: "for=192.0.2.1",
+        origin: "https://evil.example",
+        "user-agent": "Old Browser",
+        "x-forwarded-for": "192.0.2.1",
+        "x-refresh-transport": "body",
+      },
+    }),
+    fetch: (_, init) => {
+      seen.push(Object.fromEntries(new Headers(init?.headers)));
+      return Promise.resolve(Response.json({ data: null }));
+    },
+  });
+  await expect(auth.session()).rejects.toMatchObject({ name: "AuthUnavailable" });
+  expect(seen).toEqual([
+    {
+      accept: "application/graphql-response+json, application/json;q=0.9",
+      "content-type": "application/json",
+      cookie: "__Host-refresh_token=t",
+      "user-agent": "Old Browser",
+    },
+  ]);
+});
+
 test("a request without the cookie asks nothing", async () => {
   const browser = await Browser.start();
   const auth = render(browser, "theme=dark; not_refresh_token=1");

@@ -228,6 +228,7 @@ test("news of somebody else's refresh is not taken: the server is asked who is s
   const { user } = auth.getSnapshot();
   const before = await auth.token();
   const other = new BroadcastChannel(`gql-auth:${auth.url}`);
+  other.postMessage({ type: "of a version to come" });
   other.postMessage({
     type: "refreshed",
     token: "late",
