@@ -68,6 +68,7 @@ export function createFetcher(auth: Auth, send: typeof fetch): Fetcher {
     const operation = chosen(params);
     const asked = operation ? { ...params, operationName: operation.name?.value ?? null } : params;
     if (operation?.operation === OperationTypeNode.SUBSCRIPTION) return subscribe(asked);
+    const user = auth.getSnapshot().user?.id;
     const answer = await post(asked, options?.headers ?? {});
     const changes = operation?.selectionSet.selections.some(
       (field) => field.kind === Kind.FIELD && CHANGE_SESSION.has(field.name.value),
@@ -75,8 +76,16 @@ export function createFetcher(auth: Auth, send: typeof fetch): Fetcher {
     // The cookie may be another one now: ask whose. Before the answer is shown, as a sign-out takes
     // the answers before it off the page.
     if (changes) await auth.refresh();
+    else if (user && auth.getSnapshot().user?.id !== user && holdsSomething(answer)) {
+      throw new Error("The user has changed meanwhile; the answer is not shown.");
+    }
     return answer;
   };
+}
+
+/** Of a refusal, as that the session has ended, there is nothing to hide. */
+function holdsSomething({ data }: ExecutionResult): boolean {
+  return Object.values(data ?? {}).some((value) => value !== null);
 }
 
 /**
