@@ -34,8 +34,9 @@ export class Visitor {
         }
       }).observe(document, { subtree: true, childList: true, characterData: true });
     });
+    const visitor = new Visitor(page, person);
     await page.goto(person.front.origin);
-    return new Visitor(page, person);
+    return visitor;
   }
 
   /** Opens another tab of the same browser. */
