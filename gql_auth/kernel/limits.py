@@ -74,6 +74,10 @@ class OperationLimits:
         True, switch, "`off`: no `__schema`, no `__type`, and errors that name nothing of the "
         "schema but what the client wrote itself. Advised in production.", "off",
     )  # fmt: skip
+    explorer: bool = setting(
+        True, switch, "`off`: no page at `/graphql` for browsers. Where only documents of the "
+        "manifest run, there is none anyway.", "off",
+    )  # fmt: skip
     persisted_queries: bool = setting(
         True, switch, "Automatic persisted queries (Apollo's protocol): clients send the hash of a "
         "document instead of its text.", "off",

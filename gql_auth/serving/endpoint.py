@@ -171,7 +171,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         if request.method not in {"GET", "POST"}:
             raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
         accept = _accept(request)
-        if request.method == "GET" and negotiation.wants_page(accept):
+        page = request.method == "GET" and self._explorer.is_open
+        if page and negotiation.wants_page(accept):
             seen.counts = False
             return self._explorer.page(request)
         if form := streams.form_for(accept):

@@ -211,22 +211,32 @@ async def test_the_schema_tells_what_fields_require(
     assert "hint: String @authenticated" in answer.text
 
 
-@pytest.mark.parametrize("strict", [False, True])
-async def test_without_introspection_the_schema_is_not_shown(strict: bool, tmp_path: Path) -> None:
-    """Who turns introspection off, or trusts known documents alone, does not have the schema told
-    by the explorer."""
-    manifest = tmp_path / "manifest.json"
-    manifest.write_text('{"an-id": "{ __typename }"}')
-    changed: dict[str, Any] = {"introspection": False}
-    if strict:
-        changed = {"trusted_documents": "strict", "trusted_documents_manifest": manifest}
-    settings = Settings(data_dir=tmp_path, secret=SECRET, **changed)
+async def test_without_introspection_the_schema_is_not_shown(tmp_path: Path) -> None:
+    """Who turns introspection off does not have the schema told by the explorer."""
+    settings = Settings(data_dir=tmp_path, secret=SECRET, introspection=False)
     async with serving(settings) as (_, http):
         answer = await http.get("/graphql/explorer/schema.graphql")
         page = await http.get("/graphql", headers=PAGE)
     assert answer.status_code == 404
     assert "authenticated" not in answer.text
     assert page.status_code == 200
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_without_the_explorer_nothing_is_there(strict: bool, tmp_path: Path) -> None:
+    """Who turns it off, or trusts known documents alone, has neither the page nor its files."""
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"an-id": "{ __typename }"}')
+    changed: dict[str, Any] = {"explorer": False}
+    if strict:
+        changed = {"trusted_documents": "strict", "trusted_documents_manifest": manifest}
+    settings = Settings(data_dir=tmp_path, secret=SECRET, **changed)
+    async with serving(settings) as (_, http):
+        page = await http.get("/graphql", headers=PAGE)
+        assert page.headers["content-type"] == "application/json; charset=utf-8"
+        assert page.status_code == 400
+        for name in ("schema.graphql", f"assets/{files()[0]}"):
+            assert (await http.get(f"/graphql/explorer/{name}")).status_code == 404
 
 
 # -- in the package --------------------------------------------------------------------------

@@ -33,7 +33,8 @@ class Explorer:
 
     Args:
         schema: whose text the page reads.
-        limits: whether anybody may have that text; who may not introspect may not.
+        limits: whether there is a page at all, and whether anybody may have that text: who may not
+            introspect may not.
         built: the folder that `scripts/web` builds.
     """
 
@@ -41,7 +42,8 @@ class Explorer:
         self, schema: AuthSchema, limits: OperationLimits, built: Traversable = BUILT
     ) -> None:
         self._schema = schema
-        self._shows_schema = limits.introspection and limits.trusted_documents != "strict"
+        self.is_open = limits.explorer and limits.trusted_documents != "strict"
+        self._shows_schema = limits.introspection
         self._text: str | None = None
         page = built / "index.html"
         self._page = page.read_text(encoding="utf-8") if page.is_file() else None
@@ -62,6 +64,8 @@ class Explorer:
 
     def below(self, request: Request) -> Response | None:
         """What is at an address below the API's; None where there is nothing."""
+        if not self.is_open:
+            return None
         name = request.path_params["name"]
         if name == "schema.graphql":
             return self._sdl(request) if self._shows_schema else None
