@@ -97,14 +97,20 @@ class Learner:
         self._telemetry = telemetry
         self._pause = pause.total_seconds()
         self._seen: datetime | None = None
+        self._looking = asyncio.Lock()
         self.something_new = asyncio.Event()
 
     async def learn(self) -> None:
-        """Look once.
+        """Look once. One look after the other: what an older one has read never takes the place
+        of what a newer one has, as the keys of before a retirement.
 
         Raises:
             Unavailable: the database cannot be reached.
         """
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         asked = monotonic()
         if isinstance(self._clock, SharedClock):
             await self._database.set_clock(self._clock)

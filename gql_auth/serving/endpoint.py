@@ -171,8 +171,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         if request.method not in {"GET", "POST"}:
             raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
         accept = _accept(request)
-        page = request.method == "GET" and self._explorer.is_open
-        if page and negotiation.wants_page(accept):
+        asks_page = request.method == "GET" and negotiation.wants_page(accept)
+        if asks_page and self._explorer.is_open:
             seen.counts = False
             return self._explorer.page(request)
         if form := streams.form_for(accept):

@@ -191,6 +191,33 @@ async def test_retiring_by_force_ends_the_keys_tokens(
     assert (await client.me())["data"]["me"]["email"] == "ada@example.com"
 
 
+async def test_an_older_look_brings_no_key_back(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read before a rotation does not take the place of what was read after it, however
+    late it comes."""
+    system = await start()
+    read, go_on = asyncio.Event(), asyncio.Event()
+    real = Keys.ring
+
+    async def late(keys: Keys, known: KeyRings | None = None) -> Any:
+        found = await real(keys, known)
+        if not read.is_set():
+            read.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(Keys, "ring", late)
+    older = asyncio.create_task(system.learn())
+    await read.wait()
+    new = await rotate(system, force=True)
+    newer = asyncio.create_task(system.learn())
+    await asyncio.wait({newer}, timeout=0.5)  # it may be that it does not wait for the older
+    go_on.set()
+    await asyncio.gather(older, newer)
+    assert system.part(KeyRings).ring.kid == new.kid
+
+
 async def test_what_cannot_be_retired(start: Start) -> None:
     """The key that signs, the coming one and one that is not there cannot be retired, by force
     neither."""

@@ -67,7 +67,11 @@ class Named:
     """An interface whose fields may be dearer than they look."""
 
     @strawberry.field
-    def friends(self, first: int = 5) -> list["Node"]:
+    def friends(self) -> list["Node"]:
+        return [Node()]
+
+    @strawberry.field
+    def posts(self, limit: int = 1) -> list["Node"]:
         return [Node()]
 
     @strawberry.field
@@ -79,8 +83,12 @@ class Named:
 class Person(Named):
     """One that costs more than the interface says."""
 
-    @strawberry.field(directives=[ListSize(assumed_size=50)])
-    def friends(self, first: int = 5) -> list["Node"]:
+    @strawberry.field(directives=[ListSize(assumed_size=200)])
+    def friends(self) -> list["Node"]:
+        return [Node()]
+
+    @strawberry.field(directives=[ListSize(slicing_arguments=["limit", "own"])])
+    def posts(self, limit: int = 1, own: int = 200) -> list["Node"]:
         return [Node()]
 
     @strawberry.field(directives=[Cost(weight=200)])
@@ -216,6 +224,7 @@ EDGES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "complexity": (
         ["{ nodes(first: 100) { id names } }", "{ nodes(first: 50) { node { id } } }",
+         "{ named { posts(limit: 99) { id } } }",
          "{ node { fifty { id } dear { id } } }", "{ node { unknown { unknown { id } } } }".replace(
              "{ unknown { id } }", "{ id }"), "{ node { page(first: 90) { edges { id } } } }",
          "mutation { a: touch { id } b: touch { dear { id } } }"],
@@ -226,7 +235,8 @@ EDGES: dict[str, tuple[list[str], list[str]]] = {
          "{ ...F } fragment F on Query { nodes(first: 101) { id } }",
          "query($n: Int = 101) { nodes(first: $n) { id } }",
          "mutation { a: touch { dear { id } } b: touch { dear { id } } c: touch { dear { id } } }",
-         "{ named { best { id } } }"],
+         "{ named { best { id } } }", "{ named { friends { id } } }",
+         "{ named { posts(limit: 101) { id } } }"],
     ),
     "introspection": (
         ["{ __schema { queryType { kind } } }",
