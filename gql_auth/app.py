@@ -16,6 +16,7 @@ from strawberry.schema.config import StrawberryConfig
 from gql_auth.catalog import FEATURES
 from gql_auth.context import AuthContext
 from gql_auth.features.audit.core import Listener, Listeners, Tag
+from gql_auth.features.mail.outlets import MailOutlet
 from gql_auth.features.signin.granting import ClaimsHook
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import Refused, Unavailable
@@ -128,6 +129,7 @@ class GraphQLAuth:
             nothing is migrated or checked at start.
         clock: another source of time, for tests.
         telemetry: the host's own ear for what happens; also hears what others hear.
+        mail: the host's own way to send mail, instead of SMTP; see docs/mail.md.
 
     Raises:
         SettingsError: a setting is wrong; every problem is listed.
@@ -141,7 +143,9 @@ class GraphQLAuth:
         manage_schema: bool = True,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
+        mail: MailOutlet | None = None,
     ) -> None:
+        self._mail = mail
         self.settings = settings or Settings.from_environment()
         for warning in self.settings.warnings:
             _log.warning(warning)
@@ -225,6 +229,7 @@ class GraphQLAuth:
                 claims_hook=self._claims,
                 clock=self._clock,
                 telemetry=self._telemetry,
+                mail=self._mail,
             ) as system,
         ):
             self._system = system

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from gql_auth.features.keys.core import KeyRings, Keys
+from gql_auth.features.mail.core import Bell
 from gql_auth.features.sessions.core import Sessions, looking
 from gql_auth.features.sessions.events import SessionEvents
 from gql_auth.features.sessions.memory import Confirmations, EndedSessions, Freshness
@@ -81,11 +82,13 @@ class Learner:
         confirmations: Confirmations,
         freshness: Freshness,
         revision: Revision,
+        bell: Bell,
         telemetry: Telemetry,
         pause: timedelta,
     ) -> None:
         self._units = units
         self._database = database
+        self._bell = bell
         self._announcements = announcements
         self._clock = clock
         self._rings = rings
@@ -179,8 +182,10 @@ class Learner:
         for user_id in heard.accounts:
             self._events.look_at(user_id)
         if heard.at is None:
-            if not heard.accounts:
+            if not heard.accounts and not heard.mail:
                 self.something_new.set()
+            if not heard.accounts:
+                self._bell.ring()
             return
         for session_id in heard.ended:
             if session_id not in self._ended:

@@ -9,6 +9,8 @@ from gql_auth.background import Confirmer, Housekeeper, Learner, Tasks, keep_tel
 from gql_auth.catalog import FEATURES
 from gql_auth.features.audit.core import Listeners
 from gql_auth.features.keys.core import KeyRings, Keys, MasterSecret
+from gql_auth.features.mail.core import Bell
+from gql_auth.features.mail.outlets import MailOutlet
 from gql_auth.features.passwords.core import HashingThreads, PasswordHasher
 from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.sessions.core import SessionLimits
@@ -16,7 +18,6 @@ from gql_auth.features.sessions.events import SessionEvents
 from gql_auth.features.sessions.memory import Confirmations, EndedSessions, Freshness
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.signin.granting import ClaimsHook, Grants
-from gql_auth.features.throttle.memory import MemoryThrottles
 from gql_auth.features.tokens.access import AccessRules, TokenExpired
 from gql_auth.features.tokens.core import AccessTokens, RefreshTokens
 from gql_auth.features.tokens.jws import NotOurs
@@ -28,6 +29,7 @@ from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.transports import Transport
 from gql_auth.kernel.unit import Units
+from gql_auth.posting import Postman
 from gql_auth.preparing import master_secret
 from gql_auth.serving.connections import Connections, Kind
 from gql_auth.serving.cookies import CookieRules
@@ -53,6 +55,7 @@ class System:
         claims_hook: ClaimsHook | None = None,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
+        mail: MailOutlet | None = None,
     ) -> None:
         if clock is None:
             clock = SystemClock() if settings.embedded else SharedClock()
@@ -98,7 +101,7 @@ class System:
             Locks: Locks(advisory=settings.database_advisory_locks),
             Revision: revision,
             Telemetry: self.telemetry,
-            MemoryThrottles: MemoryThrottles(),
+            Bell: Bell(),
         }
         services = {kind: make for each in FEATURES for kind, make in each.services.items()}
         services[Turn] = Turn.of
@@ -123,6 +126,7 @@ class System:
             confirmations=self._confirmations,
             freshness=self._freshness,
             revision=revision,
+            bell=self.part(Bell),
             telemetry=self.telemetry,
             pause=settings.revocation_poll,
         )
@@ -135,6 +139,7 @@ class System:
             telemetry=self.telemetry,
             pause=settings.housekeeping_interval,
         )
+        self._postman = Postman(settings, own_units, self, mail)
         self._tell = partial(keep_telling, self._events, own_units)
         self._tasks = Tasks()
 
@@ -241,6 +246,7 @@ class System:
             self._tell,
             self._confirmer.keep_confirming,
             self._housekeeper.keep_clean,
+            self._postman.keep_delivering,
         ):
             self._tasks.start(task)
         return self
@@ -252,6 +258,7 @@ class System:
         watch("pool_held", lambda: self.database.usage[0])
         watch("pool_size", lambda: self.database.usage[1])
         watch("pool_waiting", lambda: self.database.usage[2])
+        watch("mails_sending", lambda: self._postman.deliverer.sending)
         for kind in Kind:
             watch(f"open_{kind}", partial(self.connections.count, kind))
         watch("ended_sessions", lambda: len(self._ended))
@@ -272,6 +279,14 @@ class System:
             Unavailable: the database cannot be reached.
         """
         await self._confirmer.confirm()
+
+    async def deliver(self) -> None:
+        """Run and send now what is due, if no other process is at it; the tasks do it as it comes.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        await self._postman.deliverer.deliver(self._tasks.stopping)
 
     async def clean(self) -> None:
         """Remove now what is kept no longer, if no other process is at it.
@@ -300,8 +315,14 @@ class System:
 
     async def __aexit__(self, *_: object) -> None:
         """Write what is pending, stop the tasks, close the database."""
-        wanted = [self._learner.something_new, self._confirmer.something_seen, self._events.wanted]
+        wanted = [
+            self._learner.something_new,
+            self._confirmer.something_seen,
+            self._events.wanted,
+            self.part(Bell).rang,
+        ]
         await self._tasks.stop(wanted)
+        await self._postman.close()
         with suppress(Unavailable):
             await self._confirmer.confirm()
         await self._listeners.drain()

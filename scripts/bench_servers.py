@@ -26,7 +26,8 @@ from gql_auth.features.sessions.core import Session, Sessions
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.signin.granting import Grant
 from gql_auth.features.tokens.core import RefreshTokens
-from gql_auth.features.users.core import Users, checked_profile
+from gql_auth.features.users.core import Users
+from gql_auth.features.users.naming import checked_profile
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.transports import Presented, Transport

@@ -37,7 +37,8 @@ from gql_auth.features.audit.core import Audit, Tag
 from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.refusals import EndReason
 from gql_auth.features.signin.core import SignIn
-from gql_auth.features.users.core import Users, checked_profile
+from gql_auth.features.users.core import Users
+from gql_auth.features.users.naming import checked_profile
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
 from gql_auth.system import System

@@ -51,7 +51,7 @@ def fields_of(settings: Any) -> dict[str, dataclasses.Field[Any]]:
 def problem(settings: Any, name: str, value: object, why: str, *, mend: str | None = None) -> str:
     """One problem; `mend` is the setting whose example helps, where it is another one."""
     text = parsing.spell(value) if isinstance(value, timedelta) else str(value)
-    hidden = name in {"secret", "database_url", "database_direct_url"}
+    hidden = name in {"secret", "database_url", "database_direct_url", "mail_url"}
     shown = "" if hidden else f" {text[:80]!r}"
     mend = mend or name
     example = cast(str, fields_of(settings)[mend].metadata["example"])

@@ -1,6 +1,6 @@
 """What a feature plugs into the system: the seam that makes a new feature one new folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -26,6 +26,10 @@ class Parts(Protocol):
 
 # Builds a service for one unit of work: (parts of the system, open unit, storage session).
 ServiceFactory = Callable[[Parts, Unit, Any], object]
+
+
+# What the outbox runs by name: (an open unit, what was asked for).
+ErrandHandler = Callable[[Unit, Mapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Feature:
         refusals: refusal -> the GraphQL type that stands for it in result unions.
         entities: GraphQL type -> what finds many of it by `id`, for other subgraphs; see
             `gql_auth.serving.federation`.
+        errands: name -> what the deliverer of mail runs for it, see `gql_auth.features.mail.core`.
     """
 
     name: str
@@ -73,3 +78,4 @@ class Feature:
     chores: tuple[Callable[[Settings], Chore], ...] = ()
     refusals: Mapping[type[Refused], type] = field(default_factory=dict)
     entities: Mapping[type, Callable[..., Any]] = field(default_factory=dict)
+    errands: Mapping[str, ErrandHandler] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from gql_auth.kernel import parsing
 from gql_auth.kernel.declaring import PREFIX, fields_of, problem
+from gql_auth.kernel.mailing import judge_mail
 from gql_auth.kernel.transports import Transport
 
 
@@ -52,7 +53,8 @@ def judge(settings: Any) -> tuple[list[str], list[str]]:
         problems.append(
             problem(settings, "database_url", "", "is neither postgresql:// nor sqlite:///")
         )
-    return problems, _notes(settings)
+    wrong, notes = judge_mail(settings)
+    return problems + wrong, _notes(settings) + notes
 
 
 def _judge_ranges(settings: Any) -> list[str]:

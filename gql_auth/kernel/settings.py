@@ -20,6 +20,7 @@ from gql_auth.kernel.declaring import PREFIX, SettingsError, fields_of, problem,
 from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
 from gql_auth.kernel.limits import OperationLimits
+from gql_auth.kernel.mailing import MailSettings
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
 from gql_auth.kernel.transports import TransportSettings
 from gql_auth.kernel.watching import Watching
@@ -33,7 +34,9 @@ ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OperationLimits, ConnectionLimits, Federating, Watching, TransportSettings):
+class Settings(
+    OperationLimits, ConnectionLimits, Federating, Watching, TransportSettings, MailSettings
+):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 
     Raises:
@@ -239,6 +242,9 @@ class Settings(OperationLimits, ConnectionLimits, Federating, Watching, Transpor
             set_once("public_url", f"http://localhost:{port}")
         set_once("issuer", self.issuer or self.public_url)
         set_once("audience", self.audience or self.public_url)
+        host = urlsplit(self.public_url).hostname or "localhost"
+        set_once("app_name", self.app_name or host)
+        set_once("mail_from", self.mail_from or f"no-reply@{host}")
         problems, notes = judge(self)
         if problems:
             raise SettingsError(problems)
@@ -253,6 +259,11 @@ class Settings(OperationLimits, ConnectionLimits, Federating, Watching, Transpor
     def embedded(self) -> bool:
         """Whether the database is the SQLite file in the data directory."""
         return not self.database_url.startswith(("postgresql://", "postgres://"))
+
+    @property
+    def mails_are_files(self) -> bool:
+        """Whether mails are written down for a developer, instead of sent."""
+        return not self.mail_url and not self.https
 
     @property
     def https(self) -> bool:

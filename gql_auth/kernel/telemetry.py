@@ -161,7 +161,8 @@ class Telemetry:
         The values are the keys of `gql_auth.serving.costs.exceeding.BOUNDS`."""
 
     def removed(self, what: str, count: int) -> None:
-        """Housekeeping removed rows: `sessions`, `events`, `throttles` or `addresses`."""
+        """Housekeeping removed rows: `sessions`, `events`, `throttles`, `addresses`, `links`,
+        `mails` or `accounts`."""
 
     def learned(self, *, lag: float, heard: bool) -> None:
         """A revocation made elsewhere is known here.
@@ -170,6 +171,9 @@ class Telemetry:
             lag: seconds since it was made.
             heard: by notification; otherwise the poll found it.
         """
+
+    def mailed(self, outcome: str, count: int = 1) -> None:
+        """Mails were `sent`, put off to be tried again (`retried`) or given up (`dead`)."""
 
     def limited(self, limit: str) -> None:
         """A limit on sockets and streams was met: `address`, `account`, `operations`, `init`, or
@@ -181,7 +185,7 @@ class Telemetry:
 
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Where a level can be read at any time, from any thread: `hash_queue`, `hash_running`,
-        `pool_held`, `pool_size`, `pool_waiting`, `open_sockets`, `open_streams`,
+        `pool_held`, `pool_size`, `pool_waiting`, `open_sockets`, `open_streams`, `mails_sending`,
         `ended_sessions`, `staleness_seconds`."""
 
 
@@ -249,6 +253,10 @@ class Several(Telemetry):
     def learned(self, *, lag: float, heard: bool) -> None:
         for each in self._members:
             each.learned(lag=lag, heard=heard)
+
+    def mailed(self, outcome: str, count: int = 1) -> None:
+        for each in self._members:
+            each.mailed(outcome, count)
 
     def limited(self, limit: str) -> None:
         for each in self._members:

@@ -21,12 +21,13 @@ from gql_auth.observing.names import Codes, Names
 _REFRESHES: Final = ("rotated", "replayed", "raced", "ahead", "reused", "expired", "invalid",
                      "missing", "revoked", "throttled", "unavailable")  # fmt: skip
 _ATTEMPTS: Final = ("succeeded", "refused", "invalid", "throttled", "unavailable")
-_REMOVED: Final = ("sessions", "events", "throttles", "addresses")
+_REMOVED: Final = ("sessions", "events", "throttles", "addresses", "links", "mails", "accounts")
 _BOUNDS: Final = ("document_size", "tokens", "lines", "depth", "aliases", "root_fields", "repeats",
                   "directives", "complexity", "introspection", "introspections",
                   "variables_size", "input_depth", "batch", "time")  # fmt: skip
 _LEVELS_OF_LINES: Final = ("info", "warning", "error", "critical")
 _KINDS: Final = ("query", "mutation", "none")
+_MAILS: Final = ("sent", "retried", "dead")
 _LIMITS: Final = ("address", "account", "operations", "init", "slow")
 _WAYS: Final = ("notification", "poll")
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -41,6 +42,7 @@ _LEVELS: Final[dict[str, tuple[str, Literal["livesum", "livemax"]]]] = {
     "pool_waiting": ("Requests that wait for a database connection.", "livesum"),
     "open_sockets": ("WebSockets that are open.", "livesum"),
     "open_streams": ("Event streams that are open.", "livesum"),
+    "mails_sending": ("Mails on their way to the mail server.", "livesum"),
     "ended_sessions": ("Sessions whose access tokens are refused from memory.", "livemax"),
     "staleness_seconds": (
         "Seconds since all was known that the database holds of ended sessions.",
@@ -92,6 +94,9 @@ class Prometheus(Telemetry):
             "way",
             _LAGS,
             _WAYS,
+        )
+        self._mails = self._counter(
+            "mails", "Mails, by what became of them.", "outcome", known=_MAILS
         )
         self._limited = self._counter(
             "connections_limited",
@@ -199,6 +204,10 @@ class Prometheus(Telemetry):
     def learned(self, *, lag: float, heard: bool) -> None:
         """Note how long a revocation was on its way."""
         self._lag.labels(_WAYS[0] if heard else _WAYS[1]).observe(lag)
+
+    def mailed(self, outcome: str, count: int = 1) -> None:
+        """Count mails."""
+        self._mails.labels(outcome).inc(count)
 
     def limited(self, limit: str) -> None:
         """Count what a limit stopped."""

@@ -9,6 +9,7 @@ The payloads, and their law (replicas of two releases hear each other):
 
     ended <microseconds since 1970> <session id> <session id> …      ids as 32 hexadecimal digits
     accounts <account id> <account id> …     sessions of these began or ended; ids as above
+    mail                                                             there is something to send
     changed                                                          look for yourself
 """
 
@@ -42,12 +43,13 @@ _NOTIFY: Final = text("SELECT pg_notify(:channel, :payload)")
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was told: sessions that ended at an instant, accounts whose sessions changed, or
-    (neither) that there is something new."""
+    """What was told: sessions that ended at an instant, accounts whose sessions changed, mail, or
+    (none of these) that there is something new."""
 
     at: datetime | None = None
     ended: tuple[UUID, ...] = ()
     accounts: tuple[UUID, ...] = ()
+    mail: bool = False
 
 
 class Announcements:
@@ -83,6 +85,11 @@ class Announcements:
         """Tell that there is something new, once the transaction commits."""
         if self._on:
             await self._notify(connection, "changed")
+
+    async def tell_mail(self, connection: AsyncConnection) -> None:
+        """Tell that there is something to send, once the transaction commits."""
+        if self._on:
+            await self._notify(connection, "mail")
 
     async def _notify(self, connection: AsyncConnection, payload: str) -> None:
         await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": payload})
@@ -128,6 +135,8 @@ def _read(payload: str) -> Iterator[Heard]:
             yield Heard(at, tuple(UUID(hex=word) for word in words[1:]))
         elif kind == "accounts":
             yield Heard(accounts=tuple(UUID(hex=word) for word in words))
+        elif kind == "mail":
+            yield Heard(mail=True)
         else:
             yield Heard()
     except (ValueError, IndexError, OverflowError):

@@ -27,6 +27,7 @@ class Lock(IntEnum):
     MIGRATIONS = 0x67716C61757468  # "gqlauth"
     KEYS = 0x67716B657973  # "gqkeys"
     HOUSEKEEPING = 0x6771686F757365  # "gqhouse"
+    MAIL = 0x67716D61696C  # "gqmail"
 
 
 # A row's lock ends with the transaction, like an advisory one.
@@ -76,7 +77,7 @@ class Locks:
 
 
 class Turn:
-    """Whose turn housekeeping is, in the open unit."""
+    """Whose turn it is to do what one process does for all, in the open unit."""
 
     def __init__(self, connection: AsyncConnection, locks: Locks, clock: Clock) -> None:
         self._connection = connection
@@ -88,10 +89,10 @@ class Turn:
         """For the unit to make."""
         return cls(connection, parts.part(Locks), parts.part(Clock))
 
-    async def is_mine(self, span: timedelta) -> bool:
+    async def is_mine(self, span: timedelta, lock: Lock = Lock.HOUSEKEEPING) -> bool:
         """Whether this process may go on; nobody else may for that span."""
         now = self._clock.now()
-        return await self._locks.try_hold(self._connection, Lock.HOUSEKEEPING, now, span)
+        return await self._locks.try_hold(self._connection, lock, now, span)
 
 
 def hold(connection: Connection, lock: Lock, *, advisory: bool) -> None:

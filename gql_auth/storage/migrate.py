@@ -20,9 +20,9 @@ from gql_auth.storage.outages import sqlstate
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0002"  # the newest revision in `migrations/versions`, what this release makes
+HEAD: Final = "0003"  # the newest revision in `migrations/versions`, what this release makes
 # What it runs on besides: the schema of the release before, while that one is replaced.
-BEFORE: Final = "0001"
+BEFORE: Final = "0002"
 VERSION_TABLE: Final = "gql_auth_migrations"
 # Two that make the same table at the same time: the later one is told so, in one of these ways.
 _LOST_RACE: Final = {"23505", "42P07", "42710"}

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 _log = logging.getLogger("gql_auth.database")
 
-_NEWEST_TABLE: Final = "gql_auth_throttles"
+_NEWEST_TABLE: Final = "gql_auth_mails"
 
 
 class Revision:
@@ -27,7 +27,7 @@ class Revision:
             self._warned = True
             _log.warning(
                 "the schema is that of the release before: until `gql-auth migrate` has run, "
-                "throttles count by process and nothing is cleaned up"
+                "no mail is sent and nothing is cleaned up"
             )
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from gql_auth.app import GraphQLAuth
 from gql_auth.features.throttle.core import Throttles, TooManyAttempts
-from gql_auth.features.throttle.memory import MemoryThrottles
 from gql_auth.kernel.addresses import client_of, origin_of
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.parsing import Rate, networks
@@ -112,19 +111,6 @@ async def test_short_sessions_do_not_make_the_owner_a_stranger(
         for number in range(8):
             await login(call(f"198.51.100.{number}"))
         assert (await login(owner, PASSWORD))["__typename"] == "AuthPayload"
-
-
-async def test_refused_attempts_count_nowhere_in_memory_either(
-    sqlite_settings: Settings, clock: SettableClock
-):
-    """Before the migration: what the account's bucket refuses is no drop in the address's."""
-    throttles = made_of(MemoryThrottles(), clock, sqlite_settings)
-    for _ in range(10):
-        await throttles.login(ADA, Client(HERE))
-    for _ in range(200):
-        with pytest.raises(TooManyAttempts):
-            await throttles.login(ADA, Client(HERE))
-    await throttles.login(BOB, Client(HERE))  # 10 of 100 are used
 
 
 async def test_what_was_not_checked_is_not_counted(settings: Settings):

@@ -17,7 +17,8 @@ from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.rotation import Session, Verdict, judge
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.features.signin.core import SignIn
-from gql_auth.features.users.core import User, Users, checked_profile
+from gql_auth.features.users.core import User, Users
+from gql_auth.features.users.naming import checked_profile
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
 from tests.database import confirmed, events, only_session, tamper

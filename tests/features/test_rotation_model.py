@@ -19,7 +19,8 @@ from gql_auth.features.sessions.refusals import RefreshRejected
 from gql_auth.features.sessions.rotation import Session, Verdict, judge
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.features.tokens.core import RefreshClaims
-from gql_auth.features.users.core import Users, checked_profile
+from gql_auth.features.users.core import Users
+from gql_auth.features.users.naming import checked_profile
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
 from tests import rotation_explorer as promises

@@ -17,7 +17,6 @@ from sqlmodel import select
 from gql_auth.app import GraphQLAuth
 from gql_auth.features.keys.core import MasterSecret
 from gql_auth.features.throttle.core import Policy, Throttles, ThrottleStore, TooManyAttempts
-from gql_auth.features.throttle.memory import MemoryThrottles
 from gql_auth.features.throttle.tables import KnownAddressRow, ThrottleRow
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import Clock
@@ -524,26 +523,3 @@ async def test_the_store_in_a_database(auth: GraphQLAuth, clock: SettableClock) 
         for seed in range(8):
             await does_what_buckets_do(store, seed)
         await keeps_addresses(store, clock)
-
-
-async def test_the_store_in_memory(clock: SettableClock) -> None:
-    """Before the tables are there, a process answers by itself as a database would."""
-    for seed in range(8):
-        await does_what_buckets_do(MemoryThrottles(), seed)
-    await keeps_addresses(MemoryThrottles(), clock)
-
-
-async def test_memory_is_bounded() -> None:
-    """Without tables, buckets of a process are bounded; those used least lately go first."""
-    store = MemoryThrottles()
-    size: dict[str, Any] = {"drop": 10, "size": 10, "level": 0, "now": 1}
-    for number in range(store.BOUND + 5):
-        assert await store.take(number.to_bytes(16), **size) == 0
-    assert await store.take((store.BOUND + 4).to_bytes(16), **size) == 10
-    assert await store.take((5).to_bytes(16), **size) == 10
-    assert await store.take((4).to_bytes(16), **size) == 0
-    await store.remember(
-        [number.to_bytes(16) for number in range(store.BOUND + 5)], SettableClock().now()
-    )
-    assert not await store.knows((4).to_bytes(16))
-    assert await store.knows((5).to_bytes(16))

@@ -37,6 +37,7 @@ class Tag(StrEnum):
     SESSION_ENDED = "session:end:done"
     REFRESH_REUSED = "session:refresh:reused"
     REFRESH_AHEAD = "session:refresh:ahead"
+    MAIL_FAILED = "mail:delivery:failed"
     KEY_ROTATED = "key:rotation:done"
     KEY_RETIRED = "key:retirement:done"
 

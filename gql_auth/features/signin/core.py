@@ -25,7 +25,8 @@ from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.signin.factors import Proof
 from gql_auth.features.signin.granting import Grant, Grants
 from gql_auth.features.throttle.core import Charges, Throttles, TooManyAttempts
-from gql_auth.features.users.core import User, Users, checked_profile, name_of, names_of
+from gql_auth.features.users.core import User, Users
+from gql_auth.features.users.naming import checked_profile, name_of, names_of
 from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation, ViolationCode
 from gql_auth.kernel.telemetry import Telemetry

@@ -44,6 +44,10 @@ class Policy(StrEnum):
     SIGNUP_ADDRESS = "signup.address"
     REFRESH_SESSION = "refresh.session"
     CHANGE_PASSWORD_SESSION = "change_password.session"  # noqa: S105 - a name
+    MAIL_RECIPIENT = "mail.recipient"
+    MAIL_ACCOUNT = "mail.account"
+    MAIL_ADDRESS = "mail.address"
+    LINK_ADDRESS = "link.address"
 
     def rate(self, settings: Settings) -> Rate | None:
         """How many are allowed; None: any number."""
@@ -80,8 +84,6 @@ def _spell(seconds: int) -> str:
 
 class ThrottleStore(Protocol):
     """Where buckets are kept. Times and sizes are whole microseconds."""
-
-    rolls_back: bool  # whether a refusal undoes what was done before it
 
     async def take(self, key: bytes, *, drop: int, size: int, level: int, now: int) -> int:
         """Put a drop into a bucket if there is room for it.
@@ -232,7 +234,6 @@ class Throttles:
     async def _charge(self, charges: Charges, *, level: int = 0) -> Charges:
         now = self._now()
         longest = 0
-        charged: list[tuple[bytes, int]] = []
         for policy, subject in charges:
             rate = policy.rate(self._settings)
             if rate is None:
@@ -242,13 +243,8 @@ class Throttles:
             wait = await self._store.take(key, drop=drop, size=size, level=level, now=now)
             if wait:
                 self._telemetry.throttled(policy.value)
-            else:
-                charged.append((key, drop))
             longest = max(longest, wait)
         if longest:
-            if not self._store.rolls_back:
-                for key, drop in charged:
-                    await self._store.give_back(key, drop=drop)
             raise TooManyAttempts(-(-longest // _SECOND))
         return charges
 

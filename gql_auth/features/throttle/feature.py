@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from gql_auth.features.keys.core import MasterSecret
 from gql_auth.features.throttle.core import Throttles, TooManyAttempts
-from gql_auth.features.throttle.memory import MemoryThrottles
 from gql_auth.features.throttle.store import SqlThrottles
 from gql_auth.features.throttle.tables import KnownAddressRow, ThrottleRow
 from gql_auth.kernel.clock import Clock
@@ -14,13 +13,11 @@ from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Unit
 from gql_auth.serving.refusals import TooManyAttemptsType
-from gql_auth.storage.revision import Revision
 
 
 def _make(parts: Parts, _unit: object, connection: Any) -> Throttles:
-    migrated = parts.part(Revision).is_current
     return Throttles(
-        SqlThrottles(connection) if migrated else parts.part(MemoryThrottles),
+        SqlThrottles(connection),
         parts.part(Clock),
         parts.part(MasterSecret),
         parts.part(Settings),

@@ -33,8 +33,6 @@ _KNOWN: Final = select(KnownAddressRow.key)
 class SqlThrottles:
     """Implements `ThrottleStore`."""
 
-    rolls_back = True
-
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 

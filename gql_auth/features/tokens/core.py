@@ -24,7 +24,8 @@ from gql_auth.features.tokens.access import (
     read_access_token,
     uuid_of,
 )
-from gql_auth.features.users.core import ROLE, User
+from gql_auth.features.users.core import User
+from gql_auth.features.users.naming import ROLE
 from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
 from gql_auth.kernel.entropy import random_name

@@ -1,29 +1,24 @@
-"""Accounts: who may exist, how names and addresses compare, and what an operator may change."""
+"""Accounts: who may exist, and what their owners and operators may change."""
 
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError
 
 from gql_auth.features.audit.core import Audit, Tag
+from gql_auth.features.users.naming import (
+    ROLE,
+    Profile,
+    comparable,
+    id_of,
+    judge_username,
+    validated_email,
+)
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import InvalidInput, Refused, Violation, ViolationCode
-
-USERNAME_LENGTH: Final = (3, 32)
-NAME_LENGTH: Final = 200
-# Longer than any form of what is accepted; checked before normalization, which takes time in
-# the square of a run of combining marks. NFC makes at most 4 code points one.
-_RAW_NAME_LENGTH: Final = 4 * NAME_LENGTH
-_RAW_EMAIL_LENGTH: Final = 4 * 254
-ROLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-_USERNAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-# Only A-Z: Unicode folding would merge different people (the Kelvin sign folds to "k").
-_ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 class EmailTaken(Refused):
@@ -59,21 +54,16 @@ class User:
     roles: tuple[str, ...]
     created_at: datetime
     disabled_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a person says of themselves, checked: made by `checked_profile` alone."""
-
-    email: str
-    username: str | None
-    name: str | None
+    locale: str | None = None
+    deletes_at: datetime | None = None
 
 
 class UserStore(Protocol):
     """Where accounts are kept. Keys are what `comparable` makes."""
 
-    async def add(self, profile: Profile, roles: Sequence[str], at: datetime) -> User:
+    async def add(
+        self, profile: Profile, roles: Sequence[str], at: datetime, *, verified: bool
+    ) -> User:
         """Keep a new account.
 
         Raises:
@@ -101,12 +91,28 @@ class UserStore(Protocol):
         """Accounts in order of id, behind `after`."""
         ...
 
-    async def set_disabled(self, user_id: UUID, at: datetime | None) -> None:
-        """Disable at an instant, or enable."""
+    async def change(self, user_id: UUID, values: Mapping[str, object]) -> None:
+        """Replace some fields of an account, named as in `User`.
+
+        Raises:
+            UsernameTaken: by unique constraint, also in a race.
+        """
         ...
 
-    async def set_roles(self, user_id: UUID, roles: Sequence[str]) -> None:
-        """Replace the roles."""
+    async def change_email(self, user_id: UUID, *, before: str, after: str, verified: bool) -> bool:
+        """Put an address in the place of `before` (compared by key); whether it was still that.
+
+        Raises:
+            EmailTaken: by unique constraint, also in a race.
+        """
+        ...
+
+    async def due(self, now: datetime, limit: int) -> list[User]:
+        """Accounts whose deletion is due, and which nobody else holds; held until the unit ends."""
+        ...
+
+    async def remove(self, user_id: UUID) -> None:
+        """Remove an account and all that hangs on it."""
         ...
 
 
@@ -118,13 +124,18 @@ class Users:
         self._audit = audit
         self._clock = clock
 
-    async def create(self, profile: Profile, roles: Sequence[str] = ()) -> User:
+    async def create(
+        self, profile: Profile, roles: Sequence[str] = (), *, verified: bool = False
+    ) -> User:
         """Keep a new account.
+
+        Args:
+            verified: whether the owner has shown that mail to the address reaches them.
 
         Raises:
             EmailTaken, UsernameTaken: another account has it; exactly one of two racers wins.
         """
-        return await self._store.add(profile, roles, self._clock.now())
+        return await self._store.add(profile, roles, self._clock.now(), verified=verified)
 
     async def require_free(self, profile: Profile) -> None:
         """Come back if neither address nor username is taken yet (before costly hashing).
@@ -152,10 +163,10 @@ class Users:
         """
         if email is not None:
             try:
-                return await self._store.by_email(comparable(_validated_email(email)))
+                return await self._store.by_email(comparable(validated_email(email)))
             except EmailNotValidError:
                 return None
-        if username is None or _judge_username(username):
+        if username is None or judge_username(username):
             return None
         return await self._store.by_username(comparable(username))
 
@@ -182,12 +193,12 @@ class Users:
 
     async def disable(self, user_id: UUID) -> None:
         """Keep the account from signing in. Ending its sessions is the caller's next step."""
-        await self._store.set_disabled(user_id, self._clock.now())
+        await self._store.change(user_id, {"disabled_at": self._clock.now()})
         await self._audit.record(Tag.USER_DISABLED, user_id=user_id)
 
     async def enable(self, user_id: UUID) -> None:
         """Let the account sign in again."""
-        await self._store.set_disabled(user_id, None)
+        await self._store.change(user_id, {"disabled_at": None})
         await self._audit.record(Tag.USER_ENABLED, user_id=user_id)
 
     async def set_roles(self, user_id: UUID, roles: Sequence[str]) -> None:
@@ -205,108 +216,39 @@ class Users:
         ]  # fmt: skip
         if violations:
             raise InvalidInput(violations)
-        await self._store.set_roles(user_id, roles)
+        await self._store.change(user_id, {"roles": roles})
         await self._audit.record(Tag.ROLES_SET, user_id=user_id, roles=roles)
 
+    async def verify_email(self, user_id: UUID, email: str) -> bool:
+        """Note that mail to the address reaches the owner; False where it is no longer theirs."""
+        return await self._store.change_email(user_id, before=email, after=email, verified=True)
 
-def id_of(text: str) -> UUID | None:
-    """An id as it is shown, which is longer than any username: the 32 digits alone could be a
-    username that somebody chose to be taken for another."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text.lower() else None
+    async def change_email(self, user_id: UUID, *, before: str, after: str) -> bool:
+        """Move the account to an address that was shown to reach the owner; False where the
+        account has left the address `before` in the meantime.
 
+        Raises:
+            EmailTaken: another account has it; exactly one of two racers wins.
+        """
+        return await self._store.change_email(user_id, before=before, after=after, verified=True)
 
-def comparable(text: str) -> str:
-    """The form in which addresses and usernames are unique: ASCII letters in lower case."""
-    return text.translate(_ASCII_LOWER)
+    async def update_profile(self, user_id: UUID, changes: Mapping[str, str | None]) -> None:
+        """Replace `username`, `name` or `locale`, checked by the caller.
 
+        Raises:
+            UsernameTaken: another account has it; exactly one of two racers wins.
+        """
+        if changes:
+            await self._store.change(user_id, changes)
 
-def name_of(*, email: str | None, username: str | None) -> str:
-    """The account that a client names, whether there is one or not, in one spelling."""
-    if email is None:
-        return f"username:{comparable((username or '')[:_RAW_EMAIL_LENGTH])}"
-    try:
-        return f"email:{comparable(_validated_email(email))}"
-    except EmailNotValidError:
-        return f"email:{comparable(email[:_RAW_EMAIL_LENGTH])}"
+    async def schedule_deletion(self, user_id: UUID, at: datetime | None) -> None:
+        """Have the account deleted at an instant, or no longer."""
+        await self._store.change(user_id, {"deletes_at": at})
 
+    async def due(self, limit: int) -> list[User]:
+        """Accounts whose deletion is due, at most so many; held until the unit ends."""
+        return await self._store.due(self._clock.now(), limit)
 
-def names_of(user: User) -> list[str]:
-    """Everything that `name_of` may call an account."""
-    found = [f"email:{comparable(user.email)}"]
-    if user.username is not None:
-        found.append(f"username:{comparable(user.username)}")
-    return found
-
-
-def _validated_email(text: str) -> str:
-    """NFC, with the domain in lower-case Unicode. No DNS: an answer must not hang on a resolver."""
-    if len(text) > _RAW_EMAIL_LENGTH:
-        raise EmailNotValidError("The email address is too long.")
-    for letter in text:
-        # NFC makes the Kelvin sign a K: who writes one is not taken for the owner of the other.
-        if not letter.isascii() and unicodedata.normalize("NFC", letter).isascii():
-            raise EmailNotValidError(
-                f"The email address holds U+{ord(letter):04X}, which only looks like "
-                f"{unicodedata.normalize('NFC', letter)!r}; type that instead."
-            )
-    # test_environment allows .test, which RFC 6761 keeps for exactly that.
-    checked = validate_email(text, check_deliverability=False, test_environment=True)
-    return checked.normalized
-
-
-def checked_profile(
-    *, email: str, username: str | None, name: str | None
-) -> tuple[Profile, list[Violation]]:
-    """What a person says of themselves in its stored form, and every rule it breaks."""
-    violations: list[Violation] = []
-    try:
-        email = _validated_email(email)
-    except EmailNotValidError as error:
-        violations.append(Violation("email", *_email_problem(email, error)))
-    if username is not None:
-        violations += _judge_username(username)
-    if name is not None:
-        name = name.strip()
-        if len(name) <= _RAW_NAME_LENGTH:
-            name = unicodedata.normalize("NFC", name)
-        violations += _judge_name(name)
-    return Profile(email, username, name or None), violations
-
-
-def _email_problem(email: str, error: EmailNotValidError) -> tuple[ViolationCode, str]:
-    if not email:
-        return ViolationCode.REQUIRED, "The e-mail address is missing."
-    if len(email) > 254:  # noqa: PLR2004 - RFC 5321, section 4.5.3.1
-        return ViolationCode.TOO_LONG, "The e-mail address is longer than 254 characters."
-    return ViolationCode.MALFORMED, str(error).split("\n", 1)[0]
-
-
-def _judge_username(username: str) -> list[Violation]:
-    low, high = USERNAME_LENGTH
-    if len(username) < low:
-        return [Violation("username", ViolationCode.TOO_SHORT,
-                          f"The username is shorter than {low} characters.")]  # fmt: skip
-    if len(username) > high:
-        return [Violation("username", ViolationCode.TOO_LONG,
-                          f"The username is longer than {high} characters.")]  # fmt: skip
-    if not _USERNAME.fullmatch(username):
-        return [Violation("username", ViolationCode.FORBIDDEN_CHARACTER,
-                          "The username may hold a-z, 0-9, and . _ - between them.")]  # fmt: skip
-    return []
-
-
-def _judge_name(name: str) -> list[Violation]:
-    """Display names are any script; what cannot be seen, or reorders what is, is refused."""
-    if len(name) > NAME_LENGTH:
-        return [Violation("name", ViolationCode.TOO_LONG,
-                          f"The name is longer than {NAME_LENGTH} characters.")]  # fmt: skip
-    for letter in name:
-        # C*: controls, bidi and zero-width formats, surrogates; Zl and Zp: line separators.
-        if unicodedata.category(letter)[0] == "C" or unicodedata.category(letter) in {"Zl", "Zp"}:
-            return [Violation("name", ViolationCode.FORBIDDEN_CHARACTER, "The name holds an "
-                              f"invisible character, U+{ord(letter):04X}; remove it.")]  # fmt: skip
-    return []
+    async def remove(self, user_id: UUID) -> None:
+        """Remove an account and all that hangs on it."""
+        await self._store.remove(user_id)

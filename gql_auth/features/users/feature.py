@@ -13,13 +13,16 @@ from gql_auth.features.users.store import SqlUsers
 from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.feature import Feature
+from gql_auth.storage.revision import Revision
 
 feature = Feature(
     name="users",
     tables=(UserRow,),
     services={
         Users: lambda parts, unit, connection: Users(
-            SqlUsers(connection), unit.get(Audit), parts.part(Clock)
+            SqlUsers(connection, migrated=parts.part(Revision).is_current),
+            unit.get(Audit),
+            parts.part(Clock),
         )
     },
     queries=(UserQuery,),

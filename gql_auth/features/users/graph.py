@@ -7,7 +7,8 @@ from uuid import UUID
 
 import strawberry
 
-from gql_auth.features.users.core import User, Users, id_of
+from gql_auth.features.users.core import User, Users
+from gql_auth.features.users.naming import id_of
 from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.permissions import IsAuthenticated

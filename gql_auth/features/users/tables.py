@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlmodel import Field, SQLModel, UniqueConstraint
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint
 
 from gql_auth.storage.types import Json, UtcDateTime, new_id
 
@@ -19,6 +19,7 @@ class UserRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("email_key", name="uq_gql_auth_users_email_key"),
         UniqueConstraint("username_key", name="uq_gql_auth_users_username_key"),
+        Index("ix_gql_auth_users_deletes_at", "deletes_at"),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -31,3 +32,5 @@ class UserRow(SQLModel, table=True):
     roles: list[str] = Field(default_factory=list, sa_type=Json)
     created_at: datetime = Field(sa_type=UtcDateTime)
     disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    locale: str | None = Field(default=None, max_length=35)
+    deletes_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

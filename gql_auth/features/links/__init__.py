@@ -1,0 +1,1 @@
+"""Links in mails: their tokens, and what they do."""

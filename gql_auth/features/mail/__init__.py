@@ -1,0 +1,1 @@
+"""Mail: an outbox in the database, who delivers it, and what is written."""
