@@ -42,9 +42,9 @@ class Composer:
         message["Date"] = format_datetime(item.created_at)
         message["Message-ID"] = f"<{item.id.hex}.gql-auth@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: vacation replies spare us
-        message["Content-Language"] = rendered.locale
         message.set_content(rendered.text, cte="quoted-printable")
         message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+        message["Content-Language"] = rendered.locale  # set before, it would be the text's alone
         # The same bytes at every attempt. No body holds it: quoted-printable spells `=` as `=3D`.
         message.set_boundary(f"=_{item.id.hex}")
         return message

@@ -133,9 +133,7 @@ class Mailroom:
             "above_link": language.above_link.fill(values),
             "foot": language.foot.fill(values),
         }
-        text, html = (
-            _rendered(layout, shown) for layout in (self._text_layout, self._html_layout)
-        )
+        text, html = (_rendered(layout, shown) for layout in (self._text_layout, self._html_layout))
         return Rendered(locale, shown["subject"], text.strip() + "\n", html)
 
     def _read(self, locale: str, collect: Callable[..., Any]) -> _Language | None:
@@ -144,7 +142,7 @@ class Mailroom:
         if None in sources.values():
             return None
         above, foot = (
-            collect(lambda name=name: piece(self._plain, *sources[name], 1))
+            collect(lambda name=name: piece(self._plain, *sources[name], line=1))
             for name in (_LINK, _FOOT)
         )
         words = {
@@ -193,7 +191,7 @@ class Mailroom:
 
 def _environment(loader: BaseLoader, *, escapes: bool) -> Environment:
     return Environment(
-        autoescape=escapes,
+        autoescape=escapes,  # noqa: S701 - see `Mailroom`
         undefined=StrictUndefined,
         loader=loader,
         trim_blocks=True,
