@@ -91,10 +91,10 @@ def divide(environment: Environment, text: str, path: Path) -> Words:
         elif block:
             paragraphs.append(_paragraph(environment, block, path, number - len(block)))
             block = []
-    return Words(path, piece(environment, lines[0], path, 1), tuple(paragraphs))
+    return Words(path, piece(environment, lines[0], path), tuple(paragraphs))
 
 
-def piece(environment: Environment, text: str, path: Path, line: int) -> Piece:
+def piece(environment: Environment, text: str, path: Path, line: int = 1) -> Piece:
     """Words that begin at a line of a file.
 
     Raises:

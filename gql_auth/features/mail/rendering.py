@@ -141,10 +141,8 @@ class Mailroom:
         sources = {name: collect(lambda name=name: self._source(locale, name)) for name in _EACH}
         if None in sources.values():
             return None
-        above, foot = (
-            collect(lambda name=name: piece(self._plain, *sources[name], line=1))
-            for name in (_LINK, _FOOT)
-        )
+        above = collect(lambda: piece(self._plain, *sources[_LINK]))
+        foot = collect(lambda: piece(self._plain, *sources[_FOOT]))
         words = {
             kind: collect(lambda kind=kind: _divided(self._plain, kind, *sources[f"{kind}.txt"]))
             for kind in MailKind
