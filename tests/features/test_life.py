@@ -154,7 +154,10 @@ async def test_deletion_and_second_thoughts(
     ]
     for table in TABLES:
         if "user_id" in table.c and table.name != EventRow.__tablename__:
-            assert look(auth.settings, select(table.c.user_id)) == [], table.name
+            # The last mail may not be noted as sent yet; it names no account.
+            assert {tuple(row) for row in look(auth.settings, select(table.c.user_id))} <= {
+                (None,)
+            }, table.name
     assert (await client.signup())["user"]["id"] != user_id
 
 

@@ -27,7 +27,14 @@ SIGNUP = (
 )
 CHANGE = 'changePassword(input: {currentPassword: "x", newPassword: "y"}) { __typename }'
 LOGOUT = "logout { sessionEnded }"
-CREDENTIALS = {"signup", "login", "changePassword"}
+CREDENTIALS = {
+    "signup",
+    "login",
+    "changePassword",
+    "resetPassword",
+    "requestEmailChange",
+    "deleteAccount",
+}
 
 
 @pytest.fixture
