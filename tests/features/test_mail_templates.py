@@ -170,7 +170,8 @@ def test_domains_are_readable(room: Mailroom) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"link": "javascript://%0aalert(1)"}, {"link": 'https://a.example/"onclick="x'},
-     {"link": "https://a.example/ b"}, {"expires_in": ""}, {"email": ""}],
+     {"link": "https://a.example/ b"}, {"link": "https://a.example/\u202eb"},
+     {"expires_in": ""}, {"email": ""}],
 )  # fmt: skip
 def test_half_a_mail_is_none(room: Mailroom, wrong: dict[str, str]) -> None:
     """Without a word that it needs, or with a link that is none, a mail is not written."""
@@ -178,14 +179,22 @@ def test_half_a_mail_is_none(room: Mailroom, wrong: dict[str, str]) -> None:
         room.render(MailKind.RESET_PASSWORD, "en", SAMPLE | wrong)
 
 
+def test_links_may_hold_an_international_domain(room: Mailroom) -> None:
+    """A front end's address is written as its operator does."""
+    made = room.render(MailKind.MAGIC_LINK, "en", SAMPLE | {"link": "https://münchen.example/#t=1"})
+    assert Tags(made.html).references == ["https://münchen.example/#t=1"] * 2
+
+
 @pytest.mark.parametrize(
     ("seconds", "english", "german"),
     [(1, "1 second", "1 Sekunde"), (900, "15 minutes", "15 Minuten"),
      (3600, "1 hour", "1 Stunde"), (5400, "90 minutes", "90 Minuten"),
+     (119, "119 seconds", "119 Sekunden"), (3599, "1 hour", "1 Stunde"),
      (86400, "1 day", "1 Tag"), (86400 * 14, "14 days", "14 Tage")],
 )  # fmt: skip
 def test_spans_are_exact(seconds: int, english: str, german: str) -> None:
-    """A span is written in the largest unit that divides it: 90 minutes are not two hours."""
+    """A span is written in the largest unit that divides it: 90 minutes are not two hours, and
+    an hour of which a second has passed is one."""
     assert (span(seconds, "en"), span(seconds, "de")) == (english, german)
 
 

@@ -48,7 +48,8 @@ WORDS: Final[Mapping[MailKind, tuple[str, ...]]] = {
 MAY_LACK: Final = frozenset(_WHO)  # then they are empty
 
 _LONGEST: Final = 320  # characters of a word; no address is longer (RFC 5321, section 4.5.3.1)
-_URL: Final = re.compile(r"https?://[^\s\"'<>`\\{}|^\x00-\x1f\x7f-\U0010ffff]+")
+_URL: Final = re.compile(r"https?://[^\s\"'<>`\\{}|^]+")
+_EXACT: Final = 120  # seconds; longer spans are told to the minute
 _SPANS: Final = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 # The first that is there counts: Edge says that it is Chrome, and Chrome that it is Safari.
 _BROWSERS: Final = {
@@ -82,7 +83,7 @@ def spelled(kind: MailKind, words: Mapping[str, str], locale: str) -> dict[str, 
     if given.get("expires_in"):
         given["expires_in"] = span(int(given["expires_in"]), locale)
     if "link" in words:
-        if not _URL.fullmatch(words["link"]):
+        if not _URL.fullmatch(words["link"]) or not words["link"].isprintable():
             raise ValueError("the link of a mail is no http(s) URL")
         given["link"] = words["link"]
     found = {name: given.get(name, "") for name in WORDS[kind]}
@@ -109,7 +110,10 @@ def instant(text: str, locale: str) -> str:
 
 
 def span(seconds: int, locale: str) -> str:
-    """A span in words, exactly: in the largest unit that divides it."""
+    """A span in words, in the largest unit that divides it: exact, but for seconds that passed
+    since somebody said "an hour"."""
+    if seconds > _EXACT:
+        seconds = round(seconds / 60) * 60
     unit = next(unit for unit, size in _SPANS.items() if seconds % size == 0)
     value = seconds // _SPANS[unit]
     return str(format_unit(value, f"duration-{unit}", "long", locale=locale_of(locale)))
