@@ -16,8 +16,9 @@ _LINK: Final = re.compile(r"https?://\S+")
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    """On the standard output: the log is on the other one, and shall hold no token."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 class FileOutlet:
