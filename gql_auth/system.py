@@ -45,7 +45,11 @@ _CUT_OFF: Final = "The server has lost touch with its database, try again shortl
 
 
 class System:
-    """The parts, by type, and the tasks behind them. Open it once a process."""
+    """The parts, by type, and the tasks behind them. Open it once a process.
+
+    Args:
+        delivers: whether mail is sent from here. A command ends too soon for that.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class System:
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
         mail: MailOutlet | None = None,
+        delivers: bool = True,
     ) -> None:
         if clock is None:
             clock = SystemClock() if settings.embedded else SharedClock()
@@ -139,6 +144,7 @@ class System:
             telemetry=self.telemetry,
             pause=settings.housekeeping_interval,
         )
+        self._delivers = delivers
         self._postman = Postman(settings, own_units, self, mail)
         self._tell = partial(keep_telling, self._events, own_units)
         self._tasks = Tasks()
@@ -246,9 +252,10 @@ class System:
             self._tell,
             self._confirmer.keep_confirming,
             self._housekeeper.keep_clean,
-            self._postman.keep_delivering,
         ):
             self._tasks.start(task)
+        if self._delivers:
+            self._tasks.start(self._postman.keep_delivering)
         return self
 
     def _watch_levels(self) -> None:
@@ -258,7 +265,7 @@ class System:
         watch("pool_held", lambda: self.database.usage[0])
         watch("pool_size", lambda: self.database.usage[1])
         watch("pool_waiting", lambda: self.database.usage[2])
-        watch("mails_sending", lambda: self._postman.deliverer.sending)
+        self._postman.watch_levels(self.telemetry)
         for kind in Kind:
             watch(f"open_{kind}", partial(self.connections.count, kind))
         watch("ended_sessions", lambda: len(self._ended))
