@@ -26,6 +26,7 @@ from gql_auth.kernel.unit import Units
 from gql_auth.storage.revision import Revision
 
 _ANSWERS: Final = 3  # of a server, each taking as long as it may, until a mail is given back
+_COUNTS: Final = 5.0  # seconds between two counts of what waits
 _LAST_MAILS: Final = 4.0  # seconds that mails on their way have when the server stops
 
 
@@ -103,7 +104,7 @@ class Postman:
             self._bell.rang.clear()
             await survives(lambda: self.deliverer.deliver(tasks.stopping))
             if monotonic() >= look_at:
-                look_at = monotonic() + POLL
+                look_at = monotonic() + _COUNTS
                 await survives(self._count)
 
     async def _count(self) -> None:

@@ -9,7 +9,7 @@ from gql_auth.background import Confirmer, Housekeeper, Learner, Tasks, keep_tel
 from gql_auth.catalog import FEATURES
 from gql_auth.features.audit.core import Listeners
 from gql_auth.features.keys.core import KeyRings, Keys, MasterSecret
-from gql_auth.features.mail.core import Bell
+from gql_auth.features.mail.core import Bell, MailStore, Waiting
 from gql_auth.features.mail.outlets import MailOutlet
 from gql_auth.features.passwords.core import HashingThreads, PasswordHasher
 from gql_auth.features.passwords.factor import PasswordFactor
@@ -303,9 +303,9 @@ class System:
         """
         await self._housekeeper.clean(self._tasks)
 
-    async def examine(self) -> None:
-        """Come back if the secret opens the signing keys. Writes nothing, starts nothing and
-        closes the system, which is not entered for this.
+    async def examine(self) -> Waiting | None:
+        """Come back if the secret opens the signing keys, with what is in the outbox, if there is
+        one. Writes nothing, starts nothing and closes the system, which is not entered for this.
 
         Raises:
             SecretMismatch: it does not.
@@ -316,6 +316,12 @@ class System:
                 keys = unit.get(Keys)
                 if await keys.list():
                     await keys.ring()
+            async with self.database.reading() as connection:
+                await self.part(Revision).look(connection)
+            if not self.part(Revision).is_current:
+                return None
+            async with self.units.read() as unit:
+                return await unit.get(MailStore).count()
         finally:
             await self.database.close()
             self._hashing.close()
@@ -329,7 +335,8 @@ class System:
             self.part(Bell).rang,
         ]
         await self._tasks.stop(wanted)
-        await self._postman.close()
+        if self._delivers:
+            await self._postman.close()
         with suppress(Unavailable):
             await self._confirmer.confirm()
         await self._listeners.drain()

@@ -51,9 +51,9 @@ class Composer:
         message["Date"] = format_datetime(item.created_at)
         message["Message-ID"] = f"<{item.id.hex}.gql-auth@{self._domain}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: vacation replies spare us
-        message["Content-Language"] = rendered.locale
         message.set_content(rendered.text, cte="quoted-printable")
         message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+        message["Content-Language"] = rendered.locale  # earlier, it would move into the first part
         return message
 
 

@@ -30,7 +30,7 @@ from gql_auth.kernel.unit import Unit, Units
 _log = logging.getLogger("gql_auth.mail")
 
 LEASE: Final = timedelta(seconds=3)  # after which another process may go on
-POLL: Final = 5.0  # seconds between two looks, should a word get lost
+POLL: Final = 2.0  # seconds between two looks, should a word get lost or a process die
 _ERRANDS: Final = 25  # in one transaction
 _BEAT: Final = 1.0  # seconds between two renewals of the lease, while letters are on their way
 _FIRST_RETRY: Final = timedelta(seconds=30)
@@ -98,18 +98,20 @@ class Deliverer:
         while not stopping.is_set():
             if not (sending.flying or sending.has_landed or await self._is_something_due()):
                 return
-            if not await self._step():
-                if not sending.flying:
-                    return
-                await self._wait(stopping)
+            if await self._step() or sending.has_landed:
+                continue
+            if not sending.flying:
+                return
+            await self._wait(stopping)
 
     async def finish(self, seconds: float) -> None:
         """Note what becomes of letters on their way; no more are taken."""
         await self._sending.finish(seconds)
-        if self._sending.has_landed:
+        if self._is_migrated():
             with suppress(Unavailable):
                 async with self._units.write() as unit:
                     await self._settle(unit, self._sending.take_landed())
+                    await unit.get(MailTurn).is_mine(timedelta(0))  # the next may go on at once
 
     async def _wait(self, stopping: asyncio.Event) -> None:
         """Until a letter has landed or there is something new; a beat at most."""
