@@ -24,6 +24,7 @@ from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Several, Telemetry
 from gql_auth.observing import tracing
 from gql_auth.preparing import prepare
+from gql_auth.serving import linkpage
 from gql_auth.serving.endpoint import GraphQLEndpoint
 from gql_auth.serving.explorer import Explorer
 from gql_auth.serving.headers import Cors, SecureHeaders
@@ -287,6 +288,11 @@ class GraphQLAuth:
         Raises:
             ValueError: one of the host's fields has the name of one of ours.
         """
+        if path != "/graphql" and not self.settings.link_url_template:
+            _log.warning(
+                "links in mails lead to %s/graphql/links/: set GQL_AUTH_LINK_URL_TEMPLATE",
+                self.settings.public_url,
+            )
         schema = build_schema(
             query=query,
             mutation=mutation,
@@ -302,6 +308,8 @@ class GraphQLAuth:
         _add_route(router, path, endpoint)
         _add_socket(router, path, endpoint)
         _add_route(router, f"{path.rstrip('/')}/explorer/{{name:path}}", self._below(explorer))
+        if self.settings.trusted_documents != "strict":  # its documents are in no host's manifest
+            _add_route(router, f"{path.rstrip('/')}/links/{{action}}", self._links())
         _add_route(router, "/.well-known/jwks.json", self._secured(_handler(self._jwks)))
         if health:
             _add_route(router, "/healthz", self._secured(_handler(_alive)))
@@ -342,6 +350,13 @@ class GraphQLAuth:
     def _below(self, explorer: Explorer) -> ASGIApp:
         async def answer(request: Request) -> Response:
             found = explorer.below(request)
+            return found or _plain_error(404, "There is nothing here", "NOT_FOUND")
+
+        return self._secured(_handler(answer))
+
+    def _links(self) -> ASGIApp:
+        async def answer(request: Request) -> Response:
+            found = linkpage.answer(request.path_params["action"])
             return found or _plain_error(404, "There is nothing here", "NOT_FOUND")
 
         return self._secured(_handler(answer))

@@ -2,9 +2,12 @@
 
 from gql_auth.features.audit.feature import feature as audit
 from gql_auth.features.keys.feature import feature as keys
+from gql_auth.features.life.feature import feature as life
 from gql_auth.features.links.feature import feature as links
 from gql_auth.features.mail.feature import feature as mail
+from gql_auth.features.notices.feature import feature as notices
 from gql_auth.features.passwords.feature import feature as passwords
+from gql_auth.features.recovery.feature import feature as recovery
 from gql_auth.features.sessions.feature import feature as sessions
 from gql_auth.features.signin.feature import feature as signin
 from gql_auth.features.throttle.feature import feature as throttle
@@ -17,8 +20,11 @@ FEATURES: tuple[Feature, ...] = (
     mail,
     users,
     throttle,
+    notices,
     sessions,
     passwords,
     links,
     signin,
+    recovery,
+    life,
 )

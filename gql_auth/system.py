@@ -9,10 +9,12 @@ from gql_auth.background import Confirmer, Housekeeper, Learner, Tasks, keep_tel
 from gql_auth.catalog import FEATURES
 from gql_auth.features.audit.core import Listeners
 from gql_auth.features.keys.core import KeyRings, Keys, MasterSecret
+from gql_auth.features.life.core import Life
 from gql_auth.features.mail.core import Bell, MailStore, Waiting
 from gql_auth.features.mail.outlets import MailOutlet
 from gql_auth.features.passwords.core import HashingThreads, PasswordHasher
 from gql_auth.features.passwords.factor import PasswordFactor
+from gql_auth.features.recovery.core import Recovery
 from gql_auth.features.sessions.core import SessionLimits
 from gql_auth.features.sessions.events import SessionEvents
 from gql_auth.features.sessions.memory import Confirmations, EndedSessions, Freshness
@@ -113,11 +115,17 @@ class System:
         self.units: Units = SqlUnits(self.database, self, services)
         own_units = SqlUnits(self.database, self, services, spare=True)
         hasher = PasswordHasher(secret, settings.bcrypt_cost)
+        factor = PasswordFactor(self.units, self._hashing, hasher)
+        grants = Grants(self._access_tokens, RefreshTokens(secret), claims_hook)
+        self._parts[Recovery] = Recovery(self.units, factor, grants, clock, settings)
+        self._parts[Life] = Life(self.units, factor, clock, settings)
         self._parts[SignIn] = SignIn(
             self.units,
-            PasswordFactor(self.units, self._hashing, hasher),
-            Grants(self._access_tokens, RefreshTokens(secret), claims_hook),
+            factor,
+            grants,
             password_min_length=settings.password_min_length,
+            require_verified_email=settings.require_verified_email,
+            clock=clock,
             telemetry=self.telemetry,
         )
         self._learner = Learner(

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from graphql import build_schema as read_sdl
 
 from gql_auth.app import GraphQLAuth, build_schema, create_app
 from gql_auth.catalog import FEATURES
+from gql_auth.features.links.core import MailTokenRejected, MailTokenRejection
 from gql_auth.features.sessions.refusals import RefreshRejected, Rejection
 from gql_auth.kernel import parsing
 from gql_auth.kernel.declaring import PREFIX
@@ -219,6 +221,13 @@ class Clock:
         return self.start + timedelta(hours=self.hours)
 
 
+class Nowhere:
+    """An outlet: nobody reads these mails."""
+
+    async def send(self, message: EmailMessage, *, sender: str, recipient: str) -> None:
+        """Take it."""
+
+
 class Server:
     """A server of this release in this process, with one living and one ended session."""
 
@@ -328,12 +337,16 @@ MEMBERS: Final = {
     "TooManyAttempts": "Wait `retryAfter` seconds.",
     "RefreshTokenRejected": "By `reason`, see below.",
     "SessionNotFound": "Read `sessions` again.",
+    "EmailNotVerified": "Tell the person to look for the mail; offer `resendVerifyEmail`.",
+    "MailTokenRejected": "By `reason`, see below.",
+    "ConfirmationRequired": "Show `email`; on the person's yes repeat with `confirmed: true`.",
 }
 # Members whose message depends.
 SPEAKING: Final = {
     "InvalidInput": "(the messages of its `violations`)",
     "TooManyAttempts": "Too many attempts, try again in 90 seconds",
     "RefreshTokenRejected": "(by its `reason`)",
+    "MailTokenRejected": "(by its `reason`)",
 }
 # Refusals that only sockets and streams tell: docs/subscriptions.md.
 STREAMED: Final = {"TOO_MANY_CONNECTIONS", "TOO_MANY_OPERATIONS", "TOO_SLOW"}
@@ -403,6 +416,24 @@ def rejections_table() -> str:
     return table("`reason` | Message | Meaning | Cookie | What a client does", rows)
 
 
+MAIL_TOKENS: Final = {
+    MailTokenRejection.INVALID: "Offer to ask for another mail.",
+    MailTokenRejection.EXPIRED: "Offer to ask for another mail.",
+    MailTokenRejection.USED: "Go on to the sign-in page: it was done.",
+    MailTokenRejection.REPLACED: "Tell the person to look for a newer mail.",
+}
+
+
+def mail_tokens_table() -> str:
+    """Reasons of `MailTokenRejected`."""
+    require("token of a mail", set(MailTokenRejection) - MAIL_TOKENS.keys())
+    rows = []
+    for reason, do in MAIL_TOKENS.items():
+        meaning: str = SDL.type_map["MailTokenRejection"].values[reason.value].description  # type: ignore[attr-defined]
+        rows.append([code(reason.value), str(MailTokenRejected(reason)), meaning, do])
+    return table("`reason` | Message | Meaning | What a client does", rows)
+
+
 LONG: Final = "x" * 2_000
 GOOD: Final = {"email": "bob@example.com", "password": PASSWORD}
 SIGNUPS: Final = [
@@ -470,7 +501,7 @@ async def tables() -> dict[str, str]:
         )
         migrate(settings)
         clock = Clock()
-        auth = GraphQLAuth(settings, clock=clock)
+        auth = GraphQLAuth(settings, clock=clock, mail=Nowhere())
         async with auth.running():
             server = Server(auth, clock)
             await server.prepare()
@@ -480,6 +511,7 @@ async def tables() -> dict[str, str]:
                 "requests": await requests_table(server),
                 "members": members_table(),
                 "rejections": rejections_table(),
+                "mail-tokens": mail_tokens_table(),
                 "violations": await violations_table(server),
                 "bounds": bounds_table(),
             }

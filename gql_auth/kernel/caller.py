@@ -1,7 +1,7 @@
 """Who is asking: the client's end of the line, and the account behind a verified token."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 from uuid import UUID
@@ -12,11 +12,13 @@ class Client:
     """The far end of a request, known before anybody has signed in.
 
     Kept with sessions and audit events so that an owner can recognise a device.
-    `user_agent` is the client's own word and is cut to 512 characters.
+    `user_agent` is the client's own word and is cut to 512 characters. `languages`, its
+    `Accept-Language`, is not kept: it is for mails that the request asks for.
     """
 
     ip_address: str | None = None
     user_agent: str | None = None
+    languages: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

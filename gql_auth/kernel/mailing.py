@@ -125,6 +125,9 @@ def judge_mail(settings: Any) -> tuple[list[str], list[str]]:
     if template and not problems and "{token}" not in urlsplit(template).fragment:
         notes.append(f"{PREFIX}LINK_URL_TEMPLATE has {{token}} before the `#`: it will be in the "
                      "logs of whatever serves that page")  # fmt: skip
+    if settings.trusted_documents == "strict" and not template:
+        notes.append(f"{PREFIX}LINK_URL_TEMPLATE is not set: links in mails lead nowhere, as the "
+                     "page of this server cannot be used with strict documents")  # fmt: skip
     if not _ADDRESS.fullmatch(settings.mail_from):
         problems.append(
             problem(settings, "mail_from", settings.mail_from, "is no plain e-mail address")
@@ -241,7 +244,8 @@ class MailSettings:
         "for, and notices of each kind to it.", "5/1h",
     )  # fmt: skip
     throttle_mail_account: Rate | None = setting(
-        Rate(10, timedelta(hours=1)), parsing.rate, "Mails that a signed-in account can ask for.",
+        Rate(10, timedelta(hours=1)), parsing.rate, "Mails, and exports of its data, "
+        "that a signed-in account can ask for.",
         "10/1h",
     )  # fmt: skip
     throttle_mail_address: Rate | None = setting(

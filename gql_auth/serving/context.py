@@ -22,6 +22,7 @@ from gql_auth.serving.transports import (
 )
 
 _USER_AGENT_LENGTH: Final = 512
+_LANGUAGES_LENGTH: Final = 200
 
 
 class Doorkeeper(Keeper, Protocol):
@@ -85,6 +86,7 @@ class RequestContext:
         self.lease: Lease | None = None  # of a socket or a stream
         self._caller: Caller | None = None
         self._cookie: RefreshCookie | None = None
+        self._binding: RefreshCookie | None = None
         self._client: Client | None = None
 
     @property
@@ -108,7 +110,9 @@ class RequestContext:
             agent = headers.get("user-agent", "")[: 4 * _USER_AGENT_LENGTH]
             printable = "".join(letter for letter in agent if letter.isprintable())
             self._client = Client(
-                address[:45] if address else None, printable[:_USER_AGENT_LENGTH] or None
+                address[:45] if address else None,
+                printable[:_USER_AGENT_LENGTH] or None,
+                ",".join(headers.getlist("accept-language"))[:_LANGUAGES_LENGTH] or None,
             )
         return self._client
 
@@ -197,10 +201,30 @@ class RequestContext:
             self._cookie = RefreshCookie(rules, rules.find(self.request.headers))
         return self._cookie
 
+    def binding_door(self) -> RefreshCookie | None:
+        """The door to the cookie that tells the browser which asked for a magic link; None for
+        clients without a cookie jar.
+
+        Raises:
+            Forbidden: as `refresh_door`.
+        """
+        if isinstance(self.refresh_door(), RefreshBody):
+            return None
+        if self._binding is None:
+            rules = self.system.cookie_rules.binding
+            self._binding = RefreshCookie(rules, rules.find(self.request.headers))
+        return self._binding
+
     @property
     def cookie_answer(self) -> str | None:
-        """The `Set-Cookie` value that the operation asks for."""
+        """The `Set-Cookie` value of the refresh cookie that the operation asks for."""
         return self._cookie.answer if self._cookie else None
+
+    @property
+    def cookie_answers(self) -> list[str]:
+        """Every `Set-Cookie` value that the operation asks for."""
+        doors = [each.answer for each in (self._cookie, self._binding) if each]
+        return [answer for answer in doors if answer is not None]
 
     def _bearer(self) -> str | None:
         """The token of `Authorization: Bearer …` (RFC 6750), or of a socket's `connection_init`,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -14,22 +15,29 @@ from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.transports import Presented, Transport
 
 _NAME: Final = "refresh_token"
+_BINDING: Final = "magic_link"
 
 
 class CookieRules:
     """Name and attributes, decided by the settings alone."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, name: str = _NAME) -> None:
+        self._settings = settings
         self._clock = clock
         self._origins = settings.origins
         self._plain = not settings.https
-        self.name = f"__Host-{_NAME}" if settings.https else _NAME
+        self.name = f"__Host-{name}" if settings.https else name
         same_site = settings.cookie_same_site.capitalize()
         self._attributes = f"; Path=/; HttpOnly; SameSite={same_site}"
         if settings.https:
             self._attributes += "; Secure"
         if settings.cookie_same_site == "none":
             self._attributes += "; Partitioned"
+
+    @cached_property
+    def binding(self) -> "CookieRules":
+        """The rules of the cookie that tells the browser which asked for a magic link."""
+        return CookieRules(self._settings, self._clock, _BINDING)
 
     def setting(self, token: str, expires_at: datetime) -> str:
         """The `Set-Cookie` value for a token that ends at `expires_at`."""

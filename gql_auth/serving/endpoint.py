@@ -231,7 +231,7 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         response.headers["Vary"] = "Accept, Origin"
         # A host's own fields may look at any cookie.
         signed = "authorization" in request.headers or "cookie" in request.headers
-        if signed or context.known_caller or context.cookie_answer:
+        if signed or context.known_caller or context.cookie_answers:
             response.headers["Cache-Control"] = "private, no-store"
             return
         seconds = int(self._limits.document_max_age.total_seconds())
@@ -251,8 +251,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         ]
         if waits:
             response.headers["Retry-After"] = str(max(waits))
-        if context.cookie_answer is not None:
-            response.headers.append("Set-Cookie", context.cookie_answer)
+        for line in context.cookie_answers:
+            response.headers.append("Set-Cookie", line)
 
     async def _answer_one(
         self,

@@ -6,10 +6,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from gql_auth.app import GraphQLAuth
-from gql_auth.features.throttle.core import Throttles, TooManyAttempts
+from gql_auth.features.throttle.core import Throttles
 from gql_auth.kernel.addresses import client_of, origin_of
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.parsing import Rate, networks
@@ -25,8 +23,8 @@ from tests.attacks.test_brute_force import (
     limited,
     login,
 )
-from tests.features.test_throttle import ADA, BOB, made_of, refused
 from tests.features.test_throttle import login as attempt
+from tests.features.test_throttle import refused
 from tests.support import PASSWORD, SettableClock
 
 QUARTER, FIVE = timedelta(minutes=15), timedelta(minutes=5)

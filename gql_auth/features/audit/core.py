@@ -30,6 +30,17 @@ class Tag(StrEnum):
     LOGIN_FAILED = "user:login:failed"
     PASSWORD_CHANGED = "user:password:changed"  # noqa: S105 - a tag
     PASSWORD_CHANGE_FAILED = "user:password:refused"  # noqa: S105 - a tag
+    PASSWORD_RESET = "user:password:reset"  # noqa: S105 - a tag
+    EMAIL_VERIFIED = "user:email:verified"
+    EMAIL_CHANGE_REQUESTED = "user:email:requested"
+    EMAIL_CHANGE_REFUSED = "user:email:refused"
+    EMAIL_CHANGED = "user:email:changed"
+    PROFILE_UPDATED = "user:profile:updated"
+    DATA_EXPORTED = "user:data:exported"
+    DELETION_SCHEDULED = "user:deletion:scheduled"
+    DELETION_REFUSED = "user:deletion:refused"
+    DELETION_CANCELLED = "user:deletion:cancelled"
+    DELETION_DONE = "user:deletion:done"
     USER_CREATED = "user:account:created"
     USER_DISABLED = "user:account:disabled"
     USER_ENABLED = "user:account:enabled"
@@ -79,6 +90,10 @@ class EventStore(Protocol):
 
     async def of_session(self, session_id: UUID, limit: int) -> list[Event]:
         """The events of a session, oldest first."""
+        ...
+
+    async def remove_of(self, user_id: UUID) -> None:
+        """Remove the events of an account."""
         ...
 
     async def remove_before(self, instant: datetime, limit: int) -> int:
@@ -167,6 +182,10 @@ class Audit:
     async def story_of_session(self, session_id: UUID, limit: int = 1000) -> list[Event]:
         """The events of one session, from sign-in to end."""
         return await self._store.of_session(session_id, limit)
+
+    async def erase(self, user_id: UUID) -> None:
+        """Remove the events of an account; some were recorded in this unit, perhaps."""
+        await self._store.remove_of(user_id)
 
     async def forget(self, before: datetime, limit: int) -> int:
         """Remove events from before an instant; how many."""

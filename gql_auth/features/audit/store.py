@@ -55,6 +55,10 @@ class SqlEvents:
         )
         return [_event(row) for row in rows]
 
+    async def remove_of(self, user_id: UUID) -> None:
+        """Remove the events of an account."""
+        await self._connection.execute(delete(EventRow).where(col(EventRow.user_id) == user_id))
+
     async def remove_before(self, instant: datetime, limit: int) -> int:
         """Remove the oldest. Ids sort by time (UUIDv7), which spares an index by time; `at`
         decides, as a clock may have been wrong when an id was made."""

@@ -59,6 +59,7 @@ class MailTokenRejected(Refused):
     """The link does nothing (any more)."""
 
     code = "MAIL_TOKEN_REJECTED"
+    leaves_evidence = True  # the attempt counts
     _MESSAGES: Final = {
         MailTokenRejection.INVALID: "This link is not valid, or no longer",
         MailTokenRejection.EXPIRED: "This link has expired, ask for a new one",

@@ -139,6 +139,14 @@ class MailStore(Protocol):
         """They are done."""
         ...
 
+    async def of_user(self, user_id: UUID) -> list[Item]:
+        """What waits for an account, oldest first."""
+        ...
+
+    async def remove_of(self, user_id: UUID) -> None:
+        """Remove what waits for an account."""
+        ...
+
     async def count(self) -> Waiting:
         """How many there are."""
         ...
@@ -207,16 +215,22 @@ class Outbox:
                         expires_at=letter.expires_at)  # fmt: skip
 
     async def ask(
-        self, errand: str, payload: Mapping[str, Any], *, expires_at: datetime | None = None
+        self, errand: str, payload: Mapping[str, Any], *, only_if_migrated: bool = False
     ) -> None:
         """Have an errand run: by the handler of that name, which is given the payload.
+
+        Args:
+            only_if_migrated: leave it on the schema of the release before, as a letter.
 
         Raises:
             Unavailable: the schema is that of the release before.
         """
-        if not self._migrated:
+        if not self._migrated and only_if_migrated:
+            _log.warning("a mail was not sent", extra={"mail": errand, "cause": _OLD_SCHEMA})
+        elif not self._migrated:
             raise Unavailable(_OLD_SCHEMA)
-        await self._add(errand, payload, errand=True, user_id=None, expires_at=expires_at)
+        else:
+            await self._add(errand, payload, errand=True, user_id=None, expires_at=None)
 
     async def _add(
         self,

@@ -18,13 +18,12 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime, format_timedelta
 from jinja2 import Environment, StrictUndefined, Template, TemplateError
 
+from gql_auth.features.mail.locales import TAG, choose
 from gql_auth.kernel.declaring import SettingsError
 
 SHIPPED: Final = Path(__file__).parent / "templates"
 _BUTTON: Final = re.compile(r"\[\[(.+)\]\]", re.DOTALL)
 _LONGEST: Final = 2_000  # characters of a value
-_TAG: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
-_LANGUAGES: Final = 10  # of a header; more are not looked at
 FALLBACK: Final = "en"
 
 
@@ -72,7 +71,7 @@ class Mailroom:
             each.name
             for folder in self._folders
             for each in folder.iterdir()
-            if each.is_dir() and _TAG.fullmatch(each.name)
+            if each.is_dir() and TAG.fullmatch(each.name)
         }
         self._words = {
             (locale, kind): self._divide(f"{locale}/{kind}.txt")
@@ -148,31 +147,6 @@ def _compiled(environment: Environment, source: str, path: Path, line: int) -> T
     except TemplateError as error:
         where = line - 1 + getattr(error, "lineno", 1)
         raise SettingsError([f"{path}, line {where}: {error.message}"]) from None
-
-
-def choose(wanted: str | None, offered: tuple[str, ...], default: str) -> str:
-    """The offered language that a tag or an `Accept-Language` header asks for first (lookup,
-    RFC 4647, section 3.4), or the default."""
-    by_key = {each.lower(): each for each in offered}
-    for tag in _tags(wanted or ""):
-        parts = tag.lower().split("-")
-        while parts:
-            found = by_key.get("-".join(parts))
-            if found:
-                return found
-            parts.pop()
-    return default
-
-
-def _tags(header: str) -> list[str]:
-    found: list[tuple[float, str]] = []
-    for part in header.split(",")[:_LANGUAGES]:
-        tag, _, more = part.strip().partition(";")
-        quality = re.fullmatch(r"\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*", more)
-        weight = float(quality[1]) if quality else 1.0
-        if weight and _TAG.fullmatch(tag.strip()):
-            found.append((-weight, tag.strip()))
-    return [tag for _, tag in sorted(found, key=lambda each: each[0])]
 
 
 def _spelled(words: Mapping[str, str], locale: str) -> dict[str, str]:

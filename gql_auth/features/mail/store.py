@@ -79,6 +79,15 @@ class SqlMails:
         """They are done."""
         await self._connection.execute(delete(MailRow).where(col(MailRow.id).in_(ids)))
 
+    async def of_user(self, user_id: UUID) -> list[Item]:
+        """What waits for an account."""
+        query = select(MailRow).where(col(MailRow.user_id) == user_id).order_by(col(MailRow.id))
+        return [_item(row) for row in await self._connection.execute(query)]
+
+    async def remove_of(self, user_id: UUID) -> None:
+        """Remove what waits for an account."""
+        await self._connection.execute(delete(MailRow).where(col(MailRow.user_id) == user_id))
+
     async def count(self) -> Waiting:
         """How many there are."""
         waits = col(MailRow.dead_at).is_(None)

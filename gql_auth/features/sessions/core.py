@@ -12,6 +12,8 @@ from typing import Final
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
+from gql_auth.features.mail.core import MailKind
+from gql_auth.features.notices.core import Notices
 from gql_auth.features.sessions.events import MOST, Look, SessionEvents
 from gql_auth.features.sessions.keeping import SessionStore
 from gql_auth.features.sessions.memory import EndedSessions
@@ -19,12 +21,14 @@ from gql_auth.features.sessions.refusals import EndReason, RefreshRejected, Reje
 from gql_auth.features.sessions.rotation import Session, Verdict, judge
 from gql_auth.features.throttle.core import Throttles
 from gql_auth.features.tokens.core import RefreshClaims
+from gql_auth.kernel.addresses import client_of
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Unit, Units
 
+_DEVICES: Final = 200  # sessions that are looked at, to know a device again
 _PAGE: Final = 5_000  # ended sessions learnt in one transaction
 _ROUNDS: Final = 8  # a loser of the conditional update reads again; twice is the normal maximum
 
@@ -51,6 +55,7 @@ class Sessions:
         events: SessionEvents,
         limits: SessionLimits,
         throttles: Throttles,
+        notices: Notices,
         telemetry: Telemetry,
     ) -> None:
         self._store = store
@@ -61,6 +66,7 @@ class Sessions:
         self._events = events
         self._limits = limits
         self._throttles = throttles
+        self._notices = notices
         self._telemetry = telemetry
 
     async def open(self, user_id: UUID, client: Client) -> Session:
@@ -156,6 +162,7 @@ class Sessions:
             stored=session.generation,
         )
         await self.end(session.id, EndReason.TOKEN_REUSED, user_id=session.user_id, client=client)
+        await self._notices.tell_owner(MailKind.TOKEN_REUSED, session.user_id, client)
         raise RefreshRejected(Rejection.REUSED)
 
     async def end(
@@ -202,6 +209,15 @@ class Sessions:
             )
         self._unit.after_commit(lambda: self._events.look_at(user_id))
         return len(ended)
+
+    async def is_new_device(self, user_id: UUID, client: Client) -> bool:
+        """Whether none of the account's newest sessions was on such a device: the same network,
+        and the same `User-Agent` but for its numbers. False where there was no session at all."""
+        known = await self._store.clients_of(user_id, _DEVICES)
+        here = (client_of(client.ip_address), _nameless(client))
+        return bool(known) and here not in {
+            (client_of(each.ip_address), _nameless(each)) for each in known
+        }
 
     async def find(self, session_id: UUID) -> Session | None:
         """A session whatever its state; for operators."""
@@ -256,6 +272,11 @@ class Sessions:
         """Whole seconds, as the token says it."""
         end = min(now + self._limits.refresh_token_ttl, created_at + self._limits.session_max_age)
         return from_epoch(epoch(end))
+
+
+def _nameless(client: Client) -> str:
+    """A `User-Agent` without numbers: those change with each release of a browser."""
+    return "".join(letter for letter in client.user_agent or "" if not letter.isdigit())
 
 
 def looking(units: Units) -> Look:

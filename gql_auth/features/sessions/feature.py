@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit
+from gql_auth.features.notices.core import Notices
 from gql_auth.features.sessions.core import SessionLimits, Sessions
 from gql_auth.features.sessions.events import SessionEvents
 from gql_auth.features.sessions.graph import (
@@ -63,6 +64,7 @@ feature = Feature(
             parts.part(SessionEvents),
             parts.part(SessionLimits),
             unit.get(Throttles),
+            unit.get(Notices),
             parts.part(Telemetry),
         )
     },

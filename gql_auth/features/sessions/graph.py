@@ -159,6 +159,8 @@ class SessionEndReason(StrEnum):
     PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - a reason
     TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105 - a reason
     ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
+    EMAIL_CHANGED = "EMAIL_CHANGED"
+    ACCOUNT_DELETED = "ACCOUNT_DELETED"
     EXPIRED = "EXPIRED"
     OTHER = "OTHER"
 
@@ -182,10 +184,13 @@ described_enum(
         SessionEndReason.SIGNED_IN_AGAIN: "The same browser signed in anew.",
         SessionEndReason.REVOKED_BY_OWNER: "`revokeSession` or `revokeOtherSessions`.",
         SessionEndReason.REVOKED_BY_OPERATOR: "An operator ended it.",
-        SessionEndReason.PASSWORD_CHANGED: "The password was changed in another session.",
+        SessionEndReason.PASSWORD_CHANGED: "The password was changed in another session, or set "
+        "by a mail.",
         SessionEndReason.TOKEN_REUSED: "Its refresh token was used a second time, after its "
         "successor: somebody may have copied it.",
         SessionEndReason.ACCOUNT_DISABLED: "The account was disabled.",
+        SessionEndReason.EMAIL_CHANGED: "The account got another e-mail address.",
+        SessionEndReason.ACCOUNT_DELETED: "The account's deletion was asked for.",
         SessionEndReason.EXPIRED: "It was not refreshed in time, or reached its greatest age.",
         SessionEndReason.OTHER: "A reason that this release does not know.",
     },

@@ -41,6 +41,10 @@ class SessionStore(Protocol):
         """Sessions newest first; only those alive at an instant where one is given."""
         ...
 
+    async def clients_of(self, user_id: UUID, limit: int) -> list[Client]:
+        """Where the newest sessions of an account were used last."""
+        ...
+
     async def ended_since(
         self, since: datetime, after: UUID | None, limit: int
     ) -> list[tuple[UUID, datetime]]:

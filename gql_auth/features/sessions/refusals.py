@@ -64,3 +64,5 @@ class EndReason(StrEnum):
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - a reason
     TOKEN_REUSED = "token-reused"  # noqa: S105 - a reason
     ACCOUNT_DISABLED = "account-disabled"
+    EMAIL_CHANGED = "email-changed"
+    ACCOUNT_DELETED = "account-deleted"

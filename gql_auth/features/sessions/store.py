@@ -133,6 +133,16 @@ class SqlSessions:
             )
         return [_session(row) for row in await self._connection.execute(query)]
 
+    async def clients_of(self, user_id: UUID, limit: int) -> list[Client]:
+        """Where the newest sessions of an account were used last."""
+        query = (
+            select(SessionRow.ip_address, SessionRow.user_agent)
+            .where(col(SessionRow.user_id) == user_id)
+            .order_by(col(SessionRow.id).desc())
+            .limit(limit)
+        )
+        return [Client(*row) for row in await self._connection.execute(query)]
+
     async def ended_since(
         self, since: datetime, after: UUID | None, limit: int
     ) -> list[tuple[UUID, datetime]]:

@@ -8,10 +8,14 @@ the unit that opens the session.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Final, NoReturn
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
+from gql_auth.features.mail.asking import asked_by
+from gql_auth.features.mail.core import MailKind, Outbox
+from gql_auth.features.mail.locales import wanted_of
+from gql_auth.features.notices.core import Notices
 from gql_auth.features.passwords.core import (
     Crowded,
     InvalidCredentials,
@@ -22,12 +26,14 @@ from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.refusals import EndReason, RefreshRejected, Rejection
 from gql_auth.features.sessions.rotation import Session
+from gql_auth.features.signin.entering import Entrance
 from gql_auth.features.signin.factors import Proof
 from gql_auth.features.signin.granting import Grant, Grants
 from gql_auth.features.throttle.core import Charges, Throttles, TooManyAttempts
-from gql_auth.features.users.core import User, Users
-from gql_auth.features.users.naming import checked_profile, name_of, names_of
+from gql_auth.features.users.core import EmailNotVerified, User, Users
+from gql_auth.features.users.naming import Profile, checked_profile, comparable, name_of
 from gql_auth.kernel.caller import Caller, Client
+from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation, ViolationCode
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.transports import Presented
@@ -47,12 +53,17 @@ class SignIn:
         grants: Grants,
         *,
         password_min_length: int,
+        require_verified_email: bool,
+        clock: Clock,
         telemetry: Telemetry,
     ) -> None:
         self._units = units
         self._factor = factor
         self._grants = grants
+        self.entrance = Entrance(grants)
         self._password_min_length = password_min_length
+        self._require_verified_email = require_verified_email
+        self._clock = clock
         self._telemetry = telemetry
         # Guesses at one account wait for one row: they wait here, and leave the database's
         # connections to others.
@@ -65,6 +76,7 @@ class SignIn:
         password: str,
         username: str | None,
         name: str | None,
+        locale: str | None = None,
         client: Client,
         presented: Presented = _NONE,
     ) -> Grant:
@@ -76,10 +88,12 @@ class SignIn:
 
         Raises:
             InvalidInput, EmailTaken, UsernameTaken, TooManyAttempts, Unavailable.
+            EmailNotVerified: the operator demands that the address is verified first.
         """
+        locale = locale or next(iter(wanted_of(client.languages or "")), None)
         with self._telling(self._telemetry.signed_up):
             created, session = await self._signup(
-                email, password, username, name, client=client, presented=presented
+                email, password, username, name, locale, client=client, presented=presented
             )
         return await self._grants.make(created, session, presented.transport)
 
@@ -89,25 +103,46 @@ class SignIn:
         password: str,
         username: str | None,
         name: str | None,
+        locale: str | None,
         *,
         client: Client,
         presented: Presented,
     ) -> tuple[User, Session]:
-        user, stored = await self._prepare_account(email, password, username, name, by=client)
+        user, stored = await self._prepare_account(
+            email, password, username, name, locale, by=client
+        )
         async with self._units.write() as unit:
+            if self._require_verified_email:
+                await self._ask_for_account(unit, user, stored, client)
             created = await unit.get(Users).create(user)
             await unit.get(Passwords).add(created.id, stored)
-            session = await unit.get(Sessions).open(created.id, client)
-            await unit.get(Throttles).remember(names_of(created), client)
-            await self._end_replaced(unit, presented, client)
+            session = await self.entrance.open(unit, created, client, presented)
             await unit.get(Audit).record(
                 Tag.SIGNED_UP, user_id=created.id, session_id=session.id, client=client
             )
+            if await unit.get(Throttles).notice("", comparable(created.email), verified=False):
+                asked = asked_by(client, created.email)
+                await unit.get(Outbox).ask("verify-email", asked, only_if_migrated=True)
         return created, session
+
+    @staticmethod
+    async def _ask_for_account(unit: Unit, user: Profile, stored: str, client: Client) -> NoReturn:
+        """The account is made by the link in a mail. Nothing is looked up here, and every such
+        sign-up is answered alike: nobody learns whether the address has an account.
+
+        Raises:
+            EmailNotVerified: always; what was asked for stays.
+            TooManyAttempts: too many mails.
+        """
+        await unit.get(Throttles).mail(comparable(user.email), client)
+        account = {"username": user.username, "name": user.name, "locale": user.locale}
+        wish = asked_by(client, user.email) | {"account": account, "password": stored}
+        await unit.get(Outbox).ask("signup", wish)
+        raise EmailNotVerified
 
     async def create_account(
         self, *, email: str, password: str, username: str | None, name: str | None,
-        roles: tuple[str, ...] = (),
+        roles: tuple[str, ...] = (), verified: bool = False,
     ) -> User:  # fmt: skip
         """Make an account without signing in, for operators.
 
@@ -117,7 +152,7 @@ class SignIn:
         user, stored = await self._prepare_account(email, password, username, name)
         async with self._units.write() as unit:
             users = unit.get(Users)
-            created = await users.create(user)
+            created = await users.create(user, verified=verified)
             await unit.get(Passwords).add(created.id, stored)
             await unit.get(Audit).record(Tag.USER_CREATED, user_id=created.id)
             if roles:
@@ -131,10 +166,13 @@ class SignIn:
         password: str,
         username: str | None,
         name: str | None,
+        locale: str | None = None,
         *,
         by: Client | None = None,
-    ) -> tuple[Any, str]:
-        profile, violations = checked_profile(email=email, username=username, name=name)
+    ) -> tuple[Profile, str]:
+        profile, violations = checked_profile(
+            email=email, username=username, name=name, locale=locale
+        )
         violations += judge_new(
             password,
             "password",
@@ -144,9 +182,10 @@ class SignIn:
         if violations:
             raise InvalidInput(violations)
         charge = (lambda throttles: throttles.signup(by)) if by is not None else None
+        may_tell = by is None or not self._require_verified_email
         async with self._attempt(by, charge):
             async with self._units.read() as unit:
-                await unit.get(Users).require_free(profile)
+                await unit.get(Users).require_free(profile, email=may_tell)
             return profile, await self._factor.hash(password)
 
     async def login(
@@ -200,25 +239,32 @@ class SignIn:
                     reason=_failure(user, proof),
                 )
                 raise InvalidCredentials
-            session = await unit.get(Sessions).open(account.id, client)
-            await unit.get(Throttles).logged_in(tried, names_of(account), client)
-            await self._end_replaced(unit, presented, client)
-            await unit.get(Audit).record(
-                Tag.LOGGED_IN,
-                user_id=account.id,
-                session_id=session.id,
-                client=client,
-                factor=self._factor.name,
+            await unit.get(Throttles).logged_in(tried, client)
+            if self._require_verified_email and not account.email_verified:
+                await unit.get(Audit).record(
+                    Tag.LOGIN_FAILED,
+                    user_id=account.id,
+                    client=client,
+                    factor=self._factor.name,
+                    reason="email-not-verified",
+                )
+                raise EmailNotVerified
+            session = await self.entrance.enter(
+                unit, account, client, presented, factor=self._factor.name
             )
         return account, session
 
-    @staticmethod
-    async def _hold_account(unit: Unit, user: User | None, proof: Proof | None) -> User | None:
-        """The account as it is now, if it may sign in: not disabled, the proof still true."""
-        if user is None or proof is None or not await proof.holds(unit):
+    async def _hold_account(
+        self, unit: Unit, user: User | None, proof: Proof | None
+    ) -> User | None:
+        """The account as it is now, if it may sign in, the proof still being true."""
+        if user is None or proof is None:
             return None
+        # The account before its password, as everybody holds them: nobody waits in a circle.
         account = await unit.get(Users).get(user.id, hold=True)
-        return account if account is not None and account.disabled_at is None else None
+        if account is None or not account.may_enter(self._clock.now()):
+            return None
+        return account if await proof.holds(unit) else None
 
     async def refresh(self, presented: Presented, client: Client) -> Grant:
         """New tokens for a refresh token.
@@ -295,6 +341,7 @@ class SignIn:
             if not changed:
                 raise InvalidCredentials
             await unit.get(Throttles).changed_password(caller.session_id)
+            await unit.get(Notices).tell_owner(MailKind.PASSWORD_CHANGED, caller.user_id, client)
             return await unit.get(Sessions).end_all(
                 caller.user_id, EndReason.PASSWORD_CHANGED, keep=caller.session_id
             )
@@ -304,13 +351,6 @@ class SignIn:
         async with self._units.write() as unit:
             await unit.get(Users).disable(user_id)
             return await unit.get(Sessions).end_all(user_id, EndReason.ACCOUNT_DISABLED)
-
-    async def _end_replaced(self, unit: Unit, presented: Presented, client: Client) -> None:
-        claims = self._grants.read(presented)
-        if claims is not None:
-            await unit.get(Sessions).end(
-                claims.session_id, EndReason.SIGNED_IN_AGAIN, client=client
-            )
 
     @asynccontextmanager
     async def _attempt(

@@ -17,7 +17,7 @@ from gql_auth.features.signin.answers import (
 )
 from gql_auth.features.signin.core import SignIn
 from gql_auth.features.signin.granting import Grant
-from gql_auth.features.users.graph import EmailTakenType, UsernameTakenType
+from gql_auth.features.users.graph import EmailNotVerifiedType, EmailTakenType, UsernameTakenType
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.cookies import RefreshCookie
 from gql_auth.serving.credentials import CREDENTIAL
@@ -46,6 +46,10 @@ class SignupInput:
         default=strawberry.UNSET,
         description="What the person wants to be called, up to 200 characters.",
     )
+    locale: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The language of mails, as a tag (BCP 47); that of the browser by default.",
+    )
 
 
 @strawberry.input(name="LoginInput", description="Give exactly one of `email` and `username`.")
@@ -70,11 +74,20 @@ class ChangePasswordInput:
 
 
 SignupResult = Annotated[
-    AuthPayload | InvalidInputType | EmailTakenType | UsernameTakenType | TooManyAttemptsType,
+    AuthPayload
+    | InvalidInputType
+    | EmailTakenType
+    | UsernameTakenType
+    | EmailNotVerifiedType
+    | TooManyAttemptsType,
     strawberry.union("SignupResult", description="What `signup` answers."),
 ]
 LoginResult = Annotated[
-    AuthPayload | InvalidInputType | InvalidCredentialsType | TooManyAttemptsType,
+    AuthPayload
+    | InvalidInputType
+    | InvalidCredentialsType
+    | EmailNotVerifiedType
+    | TooManyAttemptsType,
     strawberry.union("LoginResult", description="What `login` answers."),
 ]
 RefreshTokenResult = Annotated[
@@ -131,6 +144,7 @@ class SignInMutation:
             password=input.password,
             username=_given(input.username),
             name=_given(input.name),
+            locale=_given(input.locale),
             client=info.context.client,
             presented=door.presented,
         )

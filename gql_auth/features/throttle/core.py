@@ -161,19 +161,16 @@ class Throttles:
         for policy, subject in charges:
             await self._give_back(policy, subject)
 
-    async def logged_in(self, tried: str, names: Sequence[str], client: Client) -> None:
-        """It was the right one: the attempt no longer counts against the account, and the
-        address is known from now on.
+    async def logged_in(self, tried: str, client: Client) -> None:
+        """It was the right one: the attempt no longer counts against the account.
 
         Args:
             tried: the account as the client named it.
-            names: everything that it can be named by.
         """
         address = client_of(client.ip_address)
         await self._give_back(Policy.LOGIN_ACCOUNT_ADDRESS, f"{tried} {address}")
         if not await self._store.knows(self._hash("known", f"{tried} {address}")):
             await self._give_back(Policy.LOGIN_ACCOUNT, tried)
-        await self.remember(names, client)
 
     async def remember(self, names: Sequence[str], client: Client) -> None:
         """An account was proven to be used from an address."""
@@ -201,6 +198,60 @@ class Throttles:
     async def changed_password(self, session_id: UUID) -> None:
         """It was the right one."""
         await self._give_back(Policy.CHANGE_PASSWORD_SESSION, session_id.hex)
+
+    async def mail(self, recipient: str, client: Client, *, account: UUID | None = None) -> Charges:
+        """Somebody asks for a mail to an address.
+
+        Where the account of that address has signed in from here before, strangers elsewhere
+        cannot have used up its mails: it has a bucket of its own with this address.
+
+        Args:
+            recipient: the address, comparable.
+            account: the signed-in one that asks, if it is one.
+
+        Raises:
+            TooManyAttempts: nothing is sent.
+        """
+        address = client_of(client.ip_address)
+        pair = f"email:{recipient} {address}"
+        own = await self._store.knows(self._hash("known", pair))
+        charges = [
+            (Policy.MAIL_RECIPIENT, pair if own else recipient),
+            (Policy.MAIL_ADDRESS, address),
+        ]
+        if account is not None:
+            charges.append((Policy.MAIL_ACCOUNT, account.hex))
+        return await self._charge(charges)
+
+    async def export(self, account: UUID) -> Charges:
+        """A signed-in account asks for its data.
+
+        Raises:
+            TooManyAttempts.
+        """
+        return await self._charge([(Policy.MAIL_ACCOUNT, account.hex)])
+
+    async def notice(self, kind: str, recipient: str, *, verified: bool) -> bool:
+        """Whether there is room for a mail that nobody asked for. To an address that was not
+        verified, which may be a stranger's, all kinds and what is asked for go together.
+
+        Args:
+            recipient: the address, comparable.
+        """
+        subject = f"{kind} {recipient}" if verified else recipient
+        try:
+            await self._charge([(Policy.MAIL_RECIPIENT, subject)])
+        except TooManyAttempts:
+            return False
+        return True
+
+    async def link(self, client: Client) -> Charges:
+        """Somebody is about to try the token of a mail.
+
+        Raises:
+            TooManyAttempts: nothing was checked.
+        """
+        return await self._charge([(Policy.LINK_ADDRESS, client_of(client.ip_address))])
 
     async def refresh(self, session_id: UUID, *, last: datetime | None, rotates: bool) -> None:
         """A session is about to be refreshed.

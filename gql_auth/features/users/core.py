@@ -35,6 +35,15 @@ class UsernameTaken(Refused):
     message = "This username is taken"
 
 
+class EmailNotVerified(Refused):
+    """The address was not verified, and the operator demands it. What is written stays: the mail
+    that was asked for, the attempt that was made."""
+
+    code = "EMAIL_NOT_VERIFIED"
+    message = "Confirm your e-mail address first: follow the link in the mail"
+    leaves_evidence = True
+
+
 class UserNotFound(Refused):
     """No account goes by that."""
 
@@ -56,6 +65,11 @@ class User:
     disabled_at: datetime | None = None
     locale: str | None = None
     deletes_at: datetime | None = None
+
+    def may_enter(self, now: datetime) -> bool:
+        """Whether somebody who proves to be the owner may sign in: it is not disabled, and its
+        deletion is not due."""
+        return self.disabled_at is None and (self.deletes_at is None or self.deletes_at > now)
 
 
 class UserStore(Protocol):
@@ -107,8 +121,9 @@ class UserStore(Protocol):
         """
         ...
 
-    async def due(self, now: datetime, limit: int) -> list[User]:
-        """Accounts whose deletion is due, and which nobody else holds; held until the unit ends."""
+    async def due(self, before: datetime, limit: int) -> list[User]:
+        """Accounts whose deletion was due by an instant, and which nobody else holds; held until
+        the unit ends."""
         ...
 
     async def remove(self, user_id: UUID) -> None:
@@ -137,13 +152,16 @@ class Users:
         """
         return await self._store.add(profile, roles, self._clock.now(), verified=verified)
 
-    async def require_free(self, profile: Profile) -> None:
+    async def require_free(self, profile: Profile, *, email: bool = True) -> None:
         """Come back if neither address nor username is taken yet (before costly hashing).
+
+        Args:
+            email: False where nobody may learn whether the address is.
 
         Raises:
             EmailTaken, UsernameTaken: another account has it.
         """
-        if await self._store.by_email(comparable(profile.email)):
+        if email and await self._store.by_email(comparable(profile.email)):
             raise EmailTaken
         if profile.username and await self._store.by_username(comparable(profile.username)):
             raise UsernameTaken
@@ -245,9 +263,10 @@ class Users:
         """Have the account deleted at an instant, or no longer."""
         await self._store.change(user_id, {"deletes_at": at})
 
-    async def due(self, limit: int) -> list[User]:
-        """Accounts whose deletion is due, at most so many; held until the unit ends."""
-        return await self._store.due(self._clock.now(), limit)
+    async def due(self, before: datetime, limit: int) -> list[User]:
+        """Accounts whose deletion was due by an instant, at most so many; held until the unit
+        ends."""
+        return await self._store.due(before, limit)
 
     async def remove(self, user_id: UUID) -> None:
         """Remove an account and all that hangs on it."""

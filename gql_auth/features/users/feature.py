@@ -1,8 +1,9 @@
 """What accounts plug in."""
 
 from gql_auth.features.audit.core import Audit
-from gql_auth.features.users.core import EmailTaken, UsernameTaken, Users
+from gql_auth.features.users.core import EmailNotVerified, EmailTaken, UsernameTaken, Users
 from gql_auth.features.users.graph import (
+    EmailNotVerifiedType,
     EmailTakenType,
     UsernameTakenType,
     UserQuery,
@@ -29,6 +30,7 @@ feature = Feature(
     refusals={
         EmailTaken: EmailTakenType,
         UsernameTaken: UsernameTakenType,
+        EmailNotVerified: EmailNotVerifiedType,
     },
     entities={UserType: find_users},
 )

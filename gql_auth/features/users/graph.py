@@ -22,7 +22,7 @@ class UserType:
     """An account as its owner sees it."""
 
     id: strawberry.ID = strawberry.field(description="A UUID that never changes.")
-    email: str = strawberry.field(description="The address the account was made with.")
+    email: str = strawberry.field(description="The address that mail to the owner goes to.")
     email_verified: bool = strawberry.field(
         description="Whether the owner has shown that mail to the address reaches them."
     )
@@ -33,6 +33,9 @@ class UserType:
     name: str | None = strawberry.field(description="What the person wants to be called.")
     roles: list[str] = strawberry.field(
         description="What the account may do; set by operators, read at every refresh."
+    )
+    locale: str | None = strawberry.field(
+        description="The language that mails are written in where there is one of it (BCP 47)."
     )
     created_at: datetime = strawberry.field(description="When the account was made.")
 
@@ -46,6 +49,7 @@ class UserType:
             username=user.username,
             name=user.name,
             roles=list(user.roles),
+            locale=user.locale,
             created_at=user.created_at,
         )
 
@@ -57,6 +61,15 @@ class UserType:
 )
 class EmailTakenType(AuthErrorType):
     """Another account has this address."""
+
+
+@strawberry.type(
+    name="EmailNotVerified",
+    description="The owner has to follow the link in a mail first; `resendVerifyEmail` sends "
+    "another one. Where signing up answers this, the link is what makes the account.",
+)
+class EmailNotVerifiedType(AuthErrorType):
+    """The address was not verified."""
 
 
 @strawberry.type(

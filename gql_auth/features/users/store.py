@@ -27,7 +27,8 @@ class _Reads:
         columns = [each for each in UserRow.__table__.c if each.name not in without]  # type: ignore[attr-defined]
         self.all = select(*columns)
         self.by_id = self.all.where(col(UserRow.id) == bindparam("wanted"))
-        self.held = self.by_id.with_for_update(read=True)
+        # FOR NO KEY UPDATE: sessions may be opened meanwhile, and who holds it may change it.
+        self.held = self.by_id.with_for_update(key_share=True)
         self.by_ids = self.all.where(col(UserRow.id).in_(bindparam("wanted", expanding=True)))
 
 
@@ -128,10 +129,10 @@ class SqlUsers:
             raise _taken(error) from None
         return done.rowcount == 1
 
-    async def due(self, now: datetime, limit: int) -> list[User]:
+    async def due(self, before: datetime, limit: int) -> list[User]:
         """Accounts whose deletion is due, held."""
         query = (
-            self._reads.all.where(col(UserRow.deletes_at) <= now)
+            self._reads.all.where(col(UserRow.deletes_at) <= before)
             .order_by(col(UserRow.deletes_at))
             .limit(limit)
             .with_for_update(skip_locked=True)

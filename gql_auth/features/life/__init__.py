@@ -1,0 +1,1 @@
+"""An account's later life: another address, another name, its data, its end."""

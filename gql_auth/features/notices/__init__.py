@@ -1,0 +1,1 @@
+"""Notices: what owners are told of by mail, unasked."""

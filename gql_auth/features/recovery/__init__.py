@@ -1,0 +1,1 @@
+"""Verifying addresses, resetting passwords, signing in by mail."""
