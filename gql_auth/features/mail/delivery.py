@@ -47,6 +47,10 @@ class MailTurn(Protocol):
         """Whether this process may go on; nobody else may for that span."""
         ...
 
+    async def is_over(self) -> None:
+        """Another process may go on."""
+        ...
+
 
 class ErrandRefused(Exception):  # noqa: N818 - a defect of a handler
     """An errand let a refusal through. There is nobody whom it could be told, and a refusal may
@@ -111,7 +115,7 @@ class Deliverer:
             with suppress(Unavailable):
                 async with self._units.write() as unit:
                     await self._settle(unit, self._sending.take_landed())
-                    await unit.get(MailTurn).is_mine(timedelta(0))  # the next may go on at once
+                    await unit.get(MailTurn).is_over()
 
     async def _wait(self, stopping: asyncio.Event) -> None:
         """Until a letter has landed or there is something new; a beat at most."""
