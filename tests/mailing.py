@@ -3,6 +3,7 @@
 import asyncio
 import email
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -39,6 +40,7 @@ class Delivery:
     utf8: bool
     tls: bool
     user: str | None
+    at: float  # monotonic
 
     @property
     def message(self) -> EmailMessage:
@@ -133,6 +135,7 @@ class MailServer:
                     utf8=bool(envelope.smtp_utf8),
                     tls=session.ssl is not None or server.implicit,
                     user=session.auth_data and session.auth_data.login.decode(),
+                    at=time.monotonic(),
                 )
             )
         return said or "250 OK"

@@ -33,4 +33,3 @@ async def test_no_mail_is_lost_in_a_thousand(
             outcome = await survive(KILLS, quick, server.database("soak"), tmp_path)
     assert outcome.doubled, "no kill hit a mail on its way: this proved nothing"
     record_testsuite_property(f"mail and kill -9 on {kind}", str(outcome))
-    print(outcome)

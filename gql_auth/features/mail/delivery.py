@@ -32,6 +32,7 @@ _log = logging.getLogger("gql_auth.mail")
 LEASE: Final = timedelta(seconds=3)  # after which another process may go on
 POLL: Final = 2.0  # seconds between two looks, should a word get lost or a process die
 _ERRANDS: Final = 25  # in one transaction
+_GATHER: Final = 0.03  # seconds in which more may land or come: one transaction does for all
 _BEAT: Final = 1.0  # seconds between two renewals of the lease, while letters are on their way
 _FIRST_RETRY: Final = timedelta(seconds=30)
 _LAST_RETRY: Final = timedelta(hours=1)
@@ -102,11 +103,11 @@ class Deliverer:
         while not stopping.is_set():
             if not (sending.flying or sending.has_landed or await self._is_something_due()):
                 return
-            if await self._step() or sending.has_landed:
-                continue
-            if not sending.flying:
-                return
-            await self._wait(stopping)
+            if not await self._step() and not sending.has_landed:
+                if not sending.flying:
+                    return
+                await self._wait(stopping)
+                await asyncio.sleep(_GATHER)
 
     async def finish(self, seconds: float) -> None:
         """Note what becomes of letters on their way; no more are taken."""
@@ -140,8 +141,8 @@ class Deliverer:
         return self._paused_until is None or self._clock.now() >= self._paused_until
 
     async def _step(self) -> bool:
-        """Note what has landed, run errands, take letters, in one transaction; whether there was
-        anything to do."""
+        """Note what has landed, run errands, take letters, in one transaction; whether there is
+        more to do at once."""
         landed = self._sending.take_landed()
         ran, items = 0, []
         try:
@@ -159,7 +160,7 @@ class Deliverer:
                 raise
             return True
         self._sending.start(items)
-        return bool(landed or ran or items)
+        return ran == _ERRANDS
 
     async def _run_errands(self, unit: Unit) -> int:
         store = unit.get(MailStore)

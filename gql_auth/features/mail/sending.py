@@ -77,7 +77,7 @@ class Sending:
         self._sender = sender
         self._time_limit = time_limit
         self._lanes = asyncio.Semaphore(at_once)
-        self._most = 2 * at_once
+        self._most = 4 * at_once
         self._flying: set[asyncio.Task[Outcome]] = set()
         self._landed: list[Outcome] = []
         self._over = False
