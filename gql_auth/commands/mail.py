@@ -112,9 +112,11 @@ async def _send(
     content: dict[str, Any] = {"to": address, "locale": locale, "words": {}}
     message = composer_of(settings)(item, content)
     recipient = message["To"].addresses[0].addr_spec
-    await outlet.send(message, sender=settings.mail_from, recipient=recipient)
-    if isinstance(outlet, SmtpOutlet):
-        await outlet.close()
+    try:
+        await outlet.send(message, sender=settings.mail_from, recipient=recipient)
+    finally:
+        if isinstance(outlet, SmtpOutlet):
+            await outlet.close()
 
 
 async def _all(system: System, *, dead: bool) -> list[Item]:
