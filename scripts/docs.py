@@ -28,6 +28,7 @@ from graphql import build_schema as read_sdl
 from gql_auth.app import GraphQLAuth, build_schema, create_app
 from gql_auth.catalog import FEATURES
 from gql_auth.features.links.core import MailTokenRejected, MailTokenRejection
+from gql_auth.features.mail.wording import WORDS
 from gql_auth.features.sessions.refusals import RefreshRejected, Rejection
 from gql_auth.kernel import parsing
 from gql_auth.kernel.declaring import PREFIX
@@ -41,7 +42,12 @@ from gql_auth.serving.permissions import HasRole
 from gql_auth.storage.migrate import migrate
 
 ROOT: Final = Path(__file__).parents[1]
-PAGES: Final = ("docs/configuration.md", "docs/errors.md", "docs/limits.md")
+PAGES: Final = (
+    "docs/configuration.md",
+    "docs/errors.md",
+    "docs/limits.md",
+    "docs/mail-templates.md",
+)
 SLOT: Final = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 PASSWORD: Final = "correct horse battery"
 
@@ -480,6 +486,12 @@ def bounds_table() -> str:
     return table("`code` | Message | Setting | Metric's `bound`", rows)
 
 
+def mail_words_table() -> str:
+    """Kinds of mails, and the words of each."""
+    rows = [[code(kind), ", ".join(map(code, words))] for kind, words in WORDS.items()]
+    return table("Mail | Words", rows)
+
+
 # Putting it together
 
 
@@ -514,6 +526,7 @@ async def tables() -> dict[str, str]:
                 "mail-tokens": mail_tokens_table(),
                 "violations": await violations_table(server),
                 "bounds": bounds_table(),
+                "mail-words": mail_words_table(),
             }
 
 

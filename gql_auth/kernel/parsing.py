@@ -52,6 +52,14 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[,\s]+", text) if word)
 
 
+def host_of(url: str) -> str:
+    """The host of a URL; this machine's name where there is none."""
+    try:
+        return urlsplit(url).hostname or "localhost"
+    except ValueError:
+        return "localhost"
+
+
 def origin(url: str) -> str:
     """The origin of an http(s) URL as browsers send it (RFC 6454): scheme, host, odd port.
 

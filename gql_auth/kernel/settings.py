@@ -242,7 +242,7 @@ class Settings(
             set_once("public_url", f"http://localhost:{port}")
         set_once("issuer", self.issuer or self.public_url)
         set_once("audience", self.audience or self.public_url)
-        host = urlsplit(self.public_url).hostname or "localhost"
+        host = parsing.host_of(self.public_url)
         set_once("app_name", self.app_name or host)
         set_once("mail_from", self.mail_from or f"no-reply@{mail_domain(host)}")
         problems, notes = judge(self)

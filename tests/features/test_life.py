@@ -74,7 +74,7 @@ async def test_an_address_that_is_taken(
     taken = await client.field(CHANGE, {"newEmail": NEW.upper(), "password": PASSWORD})
     third = {"newEmail": "third@example.com", "password": PASSWORD}
     assert taken == await client.field(CHANGE, third)
-    assert "nothing was changed" in text_of(await box.next(NEW, "already has"))
+    assert "nothing has changed" in text_of(await box.next(NEW, "already has"))
     token = await box.token("third@example.com", "change-email")
     await connect().signup(email="third@example.com")
     assert (await client.field(CONFIRM, {"token": token}))["__typename"] == "EmailTaken"
@@ -157,7 +157,10 @@ async def test_deletion_and_second_thoughts(
     ]
     for table in TABLES:
         if "user_id" in table.c and table.name != EventRow.__tablename__:
-            assert look(auth.settings, select(table.c.user_id)) == [], table.name
+            # The last mail may not be noted as sent yet; it names no account.
+            assert {tuple(row) for row in look(auth.settings, select(table.c.user_id))} <= {
+                (None,)
+            }, table.name
     assert (await client.signup())["user"]["id"] != user_id
 
 
@@ -192,12 +195,12 @@ async def test_a_sign_in_from_elsewhere_is_told(
 
     await login(connect(), **firefox)
     mail = text_of(await box.next(ADA, "New sign-in"))
-    assert "Device: Firefox, Linux." in mail
+    assert "Device: Firefox, Linux" in mail
     await login(connect(), User_Agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/131.2")
     await login(client, User_Agent="curl")
     await login(connect(), User_Agent="Mozilla/5.0 (Windows NT) Edg/1 http://evil.example")
     last = text_of(await box.next(ADA, "New sign-in"))
-    assert "Device: Edge, Windows." in last
+    assert "Device: Edge, Windows" in last
     assert "evil" not in last
     assert box.subjects(ADA) == ["Confirm your e-mail address"]
 

@@ -221,7 +221,7 @@ async def _undo_while_signing_in(
         user = await unit.get(Users).get(caller.user_id)
     proof = await factor.verify(user, PASSWORD)
     async with system.units.write() as unit:
-        account = await SignIn._hold_account(unit, user, proof)
+        account = await system.part(SignIn)._hold_account(unit, user, proof)
         assert account is not None
         task = asyncio.ensure_future(undo(caller))
         await blocked(task)
@@ -275,7 +275,7 @@ async def test_a_verified_password_that_was_changed_since_opens_nothing(
     given = {"input": {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}}
     assert (await client.field(CHANGE, given))["__typename"] == "ChangePasswordPayload"
     async with system.units.write() as unit:
-        assert await SignIn._hold_account(unit, user, proof) is None
+        assert await system.part(SignIn)._hold_account(unit, user, proof) is None
 
 
 async def test_a_login_racing_a_password_change_leaves_no_session(

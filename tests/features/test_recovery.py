@@ -179,7 +179,7 @@ async def test_no_account_before_its_address_is_verified(
     assert (await client.login())["__typename"] == "AuthPayload"
     again = await strict().signup()
     assert again == first
-    assert "has one already" in text_of(await box.next(ADA, "already"))
+    assert "already has an account" in text_of(await box.next(ADA, "already"))
 
 
 async def test_an_unverified_account_stays_outside(

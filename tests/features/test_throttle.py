@@ -48,6 +48,11 @@ def refresh(last: datetime | None, session: int = 7) -> Attempt:
     return partial(Throttles.refresh, session_id=UUID(int=session), last=last, rotates=True)
 
 
+def mail(recipient: str = "ada@example.com", client: Client = HERE) -> Attempt:
+    """Somebody asks for a mail."""
+    return partial(Throttles.mail, recipient=recipient, client=client)
+
+
 def attempt(policy: Policy, number: int, last: datetime | None = None) -> Attempt:
     """One of many attempts that all meet in a bucket of this policy and in no other.
 
@@ -61,6 +66,10 @@ def attempt(policy: Policy, number: int, last: datetime | None = None) -> Attemp
         Policy.SIGNUP_ADDRESS: partial(Throttles.signup, client=HERE),
         Policy.REFRESH_SESSION: refresh(last if number else None),
         Policy.CHANGE_PASSWORD_SESSION: partial(Throttles.change_password, session_id=UUID(int=7)),
+        Policy.MAIL_RECIPIENT: mail(client=Client(f"198.51.{number // 256}.{number % 256}")),
+        Policy.MAIL_ADDRESS: mail(f"{number}@example.com"),
+        Policy.MAIL_ACCOUNT: partial(Throttles.export, account=UUID(int=7)),
+        Policy.LINK_ADDRESS: partial(Throttles.link, client=HERE),
     }[policy]
 
 
@@ -114,6 +123,10 @@ DEFAULTS = {
     Policy.SIGNUP_ADDRESS: (20, 180),
     Policy.REFRESH_SESSION: (300, 1),
     Policy.CHANGE_PASSWORD_SESSION: (10, 90),
+    Policy.MAIL_RECIPIENT: (5, 720),
+    Policy.MAIL_ADDRESS: (30, 120),
+    Policy.MAIL_ACCOUNT: (10, 360),
+    Policy.LINK_ADDRESS: (100, 36),
 }
 
 

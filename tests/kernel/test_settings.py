@@ -263,7 +263,7 @@ def test_the_default_url_has_the_port_that_is_served() -> None:
 def test_same_site_none_is_warned_of() -> None:
     """What weakens a protection on purpose is allowed and said."""
     proxied = {"PUBLIC_URL": "https://auth.example.com", "TRUSTED_PROXIES": "10.0.0.1",
-               "INTROSPECTION": "off"}  # fmt: skip
+               "INTROSPECTION": "off", "MAIL_URL": "smtps://mail.example.com"}  # fmt: skip
     (warning,) = settings(COOKIE_SAME_SITE="none", **proxied).warnings
     assert "GQL_AUTH_ALLOWED_ORIGINS" in warning
     (warning,) = settings(THROTTLE_LOGIN_ADDRESS="off", **proxied).warnings
@@ -274,13 +274,18 @@ def test_same_site_none_is_warned_of() -> None:
 def test_https_without_a_trusted_proxy_is_warned_of() -> None:
     """By https there is a proxy in front: whose word is taken must be said, or all clients are
     one to the throttles."""
-    (warning,) = settings(PUBLIC_URL="https://auth.example.com", INTROSPECTION="off").warnings
+    (warning,) = settings(
+        PUBLIC_URL="https://auth.example.com",
+        INTROSPECTION="off",
+        MAIL_URL="smtps://mail.example.com",
+    ).warnings
     assert "GQL_AUTH_TRUSTED_PROXIES" in warning
 
 
 def test_introspection_in_public_is_warned_of() -> None:
     """On is right where somebody develops; at an https address everybody reads the schema."""
-    proxied = {"PUBLIC_URL": "https://auth.example.com", "TRUSTED_PROXIES": "10.0.0.1"}
+    proxied = {"PUBLIC_URL": "https://auth.example.com", "TRUSTED_PROXIES": "10.0.0.1",
+               "MAIL_URL": "smtps://mail.example.com"}  # fmt: skip
     (warning,) = settings(**proxied).warnings
     assert warning.startswith("GQL_AUTH_INTROSPECTION is on")
     assert settings().warnings == ()

@@ -1,24 +1,16 @@
 """A letter becomes a message (RFC 5322), with its headers."""
 
-import re
 from collections.abc import Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Any, Final
+from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
 
-from gql_auth.features.mail.core import Item
+from gql_auth.features.mail.core import Item, MailKind
 from gql_auth.features.mail.outlets import Undeliverable
 from gql_auth.features.mail.rendering import Mailroom
-
-# Nobody's own words are shown in a mail to somebody else: what a browser and its system are called
-# is taken from here, and the rest of a `User-Agent` is left out.
-_BROWSERS: Final = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "FxiOS": "Firefox",
-                    "CriOS": "Chrome", "Chrome": "Chrome", "Safari": "Safari"}  # fmt: skip
-_SYSTEMS: Final = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows",
-                   "CrOS": "ChromeOS", "Mac OS X": "macOS", "Linux": "Linux"}  # fmt: skip
 
 
 class Composer:
@@ -41,9 +33,8 @@ class Composer:
         Raises:
             Undeliverable: no mail can be sent to the address.
         """
-        words = {"app_name": self._app_name, **content["words"]}
-        words["device"] = device_of(words.pop("user_agent", ""))
-        rendered = self._mailroom.render(item.kind, content["locale"], words)
+        words = content["words"] | {"app_name": self._app_name, "email": content["to"]}
+        rendered = self._mailroom.render(MailKind(item.kind), content["locale"], words)
         message = EmailMessage()
         message["From"] = self._from
         message["To"] = recipient_of(content["to"])
@@ -53,7 +44,9 @@ class Composer:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: vacation replies spare us
         message.set_content(rendered.text, cte="quoted-printable")
         message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
-        message["Content-Language"] = rendered.locale  # earlier, it would move into the first part
+        message["Content-Language"] = rendered.locale  # set before, it would be the text's alone
+        # The same bytes at every attempt. No body holds it: quoted-printable spells `=` as `=3D`.
+        message.set_boundary(f"=_{item.id.hex}")
         return message
 
 
@@ -70,12 +63,3 @@ def recipient_of(address: str) -> Address:
         raise Undeliverable("no address that mail can be sent to") from None
     local = found.ascii_local_part or found.local_part
     return Address(username=local, domain=found.ascii_domain or found.domain)
-
-
-def device_of(user_agent: str) -> str:
-    """What a device is called, in words of ours; empty where it is none that people know."""
-    names = [
-        next((name for sign, name in table.items() if re.search(rf"\b{sign}\b", user_agent)), "")
-        for table in (_BROWSERS, _SYSTEMS)
-    ]
-    return ", ".join(name for name in names if name)

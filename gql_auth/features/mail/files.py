@@ -17,6 +17,7 @@ _LINK: Final = re.compile(r"https?://\S+")
 
 
 def _say(text: str) -> None:
+    """On the standard output: the log is on the other one, and shall hold no token."""
     with suppress(OSError, ValueError):  # nobody reads it any more; the file is there
         sys.stdout.write(text)
         sys.stdout.flush()

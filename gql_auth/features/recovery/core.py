@@ -24,7 +24,6 @@ from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.recovery.linking import address_state, sign_in_state
 from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.refusals import EndReason
-from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.signin.entering import Entrance
 from gql_auth.features.signin.granting import Grant, Grants
 from gql_auth.features.throttle.core import Throttles
@@ -204,12 +203,10 @@ class Recovery:
                 raise ConfirmationRequired(user.email)
             await unit.get(Links).use(link, expected_state=await sign_in_state(unit, user))
             await self._note_verified(unit, user, client)
-            session = await self._enter(unit, user, client, presented)
+            await unit.get(Throttles).remember(names_of(user), client)
+            session = await self._entrance.enter(unit, user, client, presented, factor=_FACTOR)
             account = await unit.get(Users).get(user.id) or user
         return await self._grants.make(account, session, presented.transport)
-
-    async def _enter(self, unit: Unit, user: User, client: Client, presented: Presented) -> Session:
-        return await self._entrance.enter(unit, user, client, presented, factor=_FACTOR)
 
     def require_magic_links(self) -> None:
         """Come back if people may sign in by links.

@@ -218,7 +218,6 @@ class RecoveryMutation:
     @strawberry.mutation(
         description="Sign in by the token of a mail. Sets the refresh cookie; the session that the "
         "cookie named before ends.",
-        metadata=CREDENTIAL,
     )
     async def login_with_magic_link(
         self,

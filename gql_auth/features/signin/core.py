@@ -31,7 +31,13 @@ from gql_auth.features.signin.factors import Proof
 from gql_auth.features.signin.granting import Grant, Grants
 from gql_auth.features.throttle.core import Charges, Throttles, TooManyAttempts
 from gql_auth.features.users.core import EmailNotVerified, User, Users
-from gql_auth.features.users.naming import Profile, checked_profile, comparable, name_of
+from gql_auth.features.users.naming import (
+    Profile,
+    checked_profile,
+    comparable,
+    name_of,
+    names_of,
+)
 from gql_auth.kernel.caller import Caller, Client
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation, ViolationCode
@@ -116,6 +122,7 @@ class SignIn:
                 await self._ask_for_account(unit, user, stored, client)
             created = await unit.get(Users).create(user)
             await unit.get(Passwords).add(created.id, stored)
+            await unit.get(Throttles).remember(names_of(created), client)
             session = await self.entrance.open(unit, created, client, presented)
             await unit.get(Audit).record(
                 Tag.SIGNED_UP, user_id=created.id, session_id=session.id, client=client
@@ -239,7 +246,6 @@ class SignIn:
                     reason=_failure(user, proof),
                 )
                 raise InvalidCredentials
-            await unit.get(Throttles).logged_in(tried, client)
             if self._require_verified_email and not account.email_verified:
                 await unit.get(Audit).record(
                     Tag.LOGIN_FAILED,
@@ -249,6 +255,7 @@ class SignIn:
                     reason="email-not-verified",
                 )
                 raise EmailNotVerified
+            await unit.get(Throttles).logged_in(tried, names_of(account), client)
             session = await self.entrance.enter(
                 unit, account, client, presented, factor=self._factor.name
             )

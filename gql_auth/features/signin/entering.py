@@ -7,9 +7,7 @@ from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.refusals import EndReason
 from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.signin.granting import Grants
-from gql_auth.features.throttle.core import Throttles
 from gql_auth.features.users.core import User, Users
-from gql_auth.features.users.naming import names_of
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.transports import Presented
 from gql_auth.kernel.unit import Unit
@@ -53,7 +51,6 @@ class Entrance:
     ) -> Session:
         """Open a session in the place of the one whose refresh token was presented."""
         session = await unit.get(Sessions).open(account.id, client)
-        await unit.get(Throttles).remember(names_of(account), client)
         claims = self._grants.read(presented)
         if claims is not None:
             await unit.get(Sessions).end(

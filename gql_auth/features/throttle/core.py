@@ -161,16 +161,19 @@ class Throttles:
         for policy, subject in charges:
             await self._give_back(policy, subject)
 
-    async def logged_in(self, tried: str, client: Client) -> None:
-        """It was the right one: the attempt no longer counts against the account.
+    async def logged_in(self, tried: str, names: Sequence[str], client: Client) -> None:
+        """It was the right one: the attempt no longer counts against the account, and the
+        address is known from now on.
 
         Args:
             tried: the account as the client named it.
+            names: everything that it can be named by.
         """
         address = client_of(client.ip_address)
         await self._give_back(Policy.LOGIN_ACCOUNT_ADDRESS, f"{tried} {address}")
         if not await self._store.knows(self._hash("known", f"{tried} {address}")):
             await self._give_back(Policy.LOGIN_ACCOUNT, tried)
+        await self.remember(names, client)
 
     async def remember(self, names: Sequence[str], client: Client) -> None:
         """An account was proven to be used from an address."""
