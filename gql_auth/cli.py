@@ -1,4 +1,5 @@
-"""The command line: `gql-auth serve`, `schema`, `migrate`, `doctor`, `keys …`, `users …`.
+"""The command line: `gql-auth serve`, `schema`, `migrate`, `doctor`, `keys …`, `mail …`,
+`users …`.
 
 Exit codes: 0 done, 1 refused (the message says why), 2 wrong usage, 3 wrong settings or a
 database that is not ready, 4 the database cannot be reached.
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gql_auth._version import __version__
-from gql_auth.commands import doctor, keys, schema, serve, users
+from gql_auth.commands import doctor, keys, mail, schema, serve, users
 
 app = typer.Typer(
     name="gql-auth",
@@ -24,6 +25,7 @@ app.command("schema")(schema.schema)
 app.command("migrate")(schema.migrate)
 app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
+app.add_typer(mail.app, name="mail")
 app.add_typer(users.app, name="users")
 
 

@@ -1,6 +1,7 @@
 """What delivers mail, made of the settings and the features, and the task that keeps it going."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -9,13 +10,14 @@ from gql_auth.catalog import FEATURES
 from gql_auth.features.keys.core import MasterSecret
 from gql_auth.features.keys.sealing import Seal
 from gql_auth.features.mail.composing import Composer
-from gql_auth.features.mail.core import Bell
+from gql_auth.features.mail.core import Bell, MailStore, Waiting
 from gql_auth.features.mail.delivery import POLL, Deliverer
 from gql_auth.features.mail.files import FileOutlet
 from gql_auth.features.mail.outlets import MailOutlet
 from gql_auth.features.mail.rendering import Mailroom
+from gql_auth.features.mail.sending import Sending
 from gql_auth.features.mail.smtp import SmtpOutlet
-from gql_auth.kernel.clock import Clock
+from gql_auth.kernel.clock import Clock, monotonic
 from gql_auth.kernel.feature import Parts
 from gql_auth.kernel.mailing import mail_server
 from gql_auth.kernel.settings import Settings
@@ -24,6 +26,7 @@ from gql_auth.kernel.unit import Units
 from gql_auth.storage.revision import Revision
 
 _ANSWERS: Final = 3  # of a server, each taking as long as it may, until a mail is given back
+_COUNTS: Final = 5.0  # seconds between two counts of what waits
 _LAST_MAILS: Final = 4.0  # seconds that mails on their way have when the server stops
 
 
@@ -59,30 +62,62 @@ class Postman:
         self._bell = parts.part(Bell)
         self._outlet: MailOutlet | None = outlet or outlet_of(settings)
         revision = parts.part(Revision)
-        self.deliverer = Deliverer(
-            units,
-            self._bell,
+        self._is_migrated: Callable[[], bool] = lambda: revision.is_current
+        self._units = units
+        self._clock = parts.part(Clock)
+        self._waiting: Waiting | None = None
+        seal = Seal(parts.part(MasterSecret), "mail")
+        self._sending = Sending(
             self._outlet,
             composer_of(settings),
-            {name: run for feature in FEATURES for name, run in feature.errands.items()},
-            seal=Seal(parts.part(MasterSecret), "mail"),
-            clock=parts.part(Clock),
-            telemetry=parts.part(Telemetry),
-            is_migrated=lambda: revision.is_current,
+            seal=seal,
+            clock=self._clock,
             sender=settings.mail_from,
-            patience=settings.mail_retry_for,
             time_limit=_ANSWERS * settings.mail_timeout,
             at_once=settings.mail_connections,
         )
+        self.deliverer = Deliverer(
+            units,
+            self._bell,
+            self._sending,
+            {name: run for feature in FEATURES for name, run in feature.errands.items()},
+            seal=seal,
+            clock=self._clock,
+            telemetry=parts.part(Telemetry),
+            is_migrated=self._is_migrated,
+            patience=settings.mail_retry_for,
+        )
+
+    def watch_levels(self, telemetry: Telemetry) -> None:
+        """Let others watch."""
+        telemetry.watch("mails_sending", lambda: len(self._sending.flying))
+        telemetry.watch("mails_waiting", lambda: self._waiting.all if self._waiting else 0)
+        telemetry.watch("mails_oldest_seconds", self._oldest)
 
     async def keep_delivering(self, tasks: Tasks) -> None:
         """Deliver when there is something, and look now and then in any case."""
+        look_at = 0.0
         while not tasks.stopping.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL):
                     await self._bell.rang.wait()
             self._bell.rang.clear()
             await survives(lambda: self.deliverer.deliver(tasks.stopping))
+            if monotonic() >= look_at:
+                look_at = monotonic() + _COUNTS
+                await survives(self._count)
+
+    async def _count(self) -> None:
+        """For those who watch. Every process counts, so that any of them can be asked."""
+        if self._is_migrated():
+            async with self._units.read() as unit:
+                self._waiting = await unit.get(MailStore).count()
+
+    def _oldest(self) -> float:
+        """Seconds that the oldest letter or errand has been waiting, when it was counted last."""
+        if self._waiting is None or self._waiting.oldest_at is None:
+            return 0.0
+        return max((self._clock.now() - self._waiting.oldest_at).total_seconds(), 0.0)
 
     async def close(self) -> None:
         """Note what becomes of mails on their way, and close the connections."""

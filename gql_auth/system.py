@@ -10,7 +10,7 @@ from gql_auth.catalog import FEATURES
 from gql_auth.features.audit.core import Listeners
 from gql_auth.features.keys.core import KeyRings, Keys, MasterSecret
 from gql_auth.features.life.core import Life
-from gql_auth.features.mail.core import Bell
+from gql_auth.features.mail.core import Bell, MailStore, Waiting
 from gql_auth.features.mail.outlets import MailOutlet
 from gql_auth.features.passwords.core import HashingThreads, PasswordHasher
 from gql_auth.features.passwords.factor import PasswordFactor
@@ -47,7 +47,11 @@ _CUT_OFF: Final = "The server has lost touch with its database, try again shortl
 
 
 class System:
-    """The parts, by type, and the tasks behind them. Open it once a process."""
+    """The parts, by type, and the tasks behind them. Open it once a process.
+
+    Args:
+        delivers: whether mail is sent from here. A command ends too soon for that.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class System:
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
         mail: MailOutlet | None = None,
+        delivers: bool = True,
     ) -> None:
         if clock is None:
             clock = SystemClock() if settings.embedded else SharedClock()
@@ -147,6 +152,7 @@ class System:
             telemetry=self.telemetry,
             pause=settings.housekeeping_interval,
         )
+        self._delivers = delivers
         self._postman = Postman(settings, own_units, self, mail)
         self._tell = partial(keep_telling, self._events, own_units)
         self._tasks = Tasks()
@@ -254,9 +260,10 @@ class System:
             self._tell,
             self._confirmer.keep_confirming,
             self._housekeeper.keep_clean,
-            self._postman.keep_delivering,
         ):
             self._tasks.start(task)
+        if self._delivers:
+            self._tasks.start(self._postman.keep_delivering)
         return self
 
     def _watch_levels(self) -> None:
@@ -266,7 +273,7 @@ class System:
         watch("pool_held", lambda: self.database.usage[0])
         watch("pool_size", lambda: self.database.usage[1])
         watch("pool_waiting", lambda: self.database.usage[2])
-        watch("mails_sending", lambda: self._postman.deliverer.sending)
+        self._postman.watch_levels(self.telemetry)
         for kind in Kind:
             watch(f"open_{kind}", partial(self.connections.count, kind))
         watch("ended_sessions", lambda: len(self._ended))
@@ -304,9 +311,9 @@ class System:
         """
         await self._housekeeper.clean(self._tasks)
 
-    async def examine(self) -> None:
-        """Come back if the secret opens the signing keys. Writes nothing, starts nothing and
-        closes the system, which is not entered for this.
+    async def examine(self) -> Waiting | None:
+        """Come back if the secret opens the signing keys, with what is in the outbox, if there is
+        one. Writes nothing, starts nothing and closes the system, which is not entered for this.
 
         Raises:
             SecretMismatch: it does not.
@@ -317,6 +324,12 @@ class System:
                 keys = unit.get(Keys)
                 if await keys.list():
                     await keys.ring()
+            async with self.database.reading() as connection:
+                await self.part(Revision).look(connection)
+            if not self.part(Revision).is_current:
+                return None
+            async with self.units.read() as unit:
+                return await unit.get(MailStore).count()
         finally:
             await self.database.close()
             self._hashing.close()
@@ -330,7 +343,8 @@ class System:
             self.part(Bell).rang,
         ]
         await self._tasks.stop(wanted)
-        await self._postman.close()
+        if self._delivers:
+            await self._postman.close()
         with suppress(Unavailable):
             await self._confirmer.confirm()
         await self._listeners.drain()

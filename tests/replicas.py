@@ -39,6 +39,8 @@ UNTHROTTLED = {
         "login_account_address",
         "signup_address",
         "refresh_session",
+        "mail_recipient",
+        "mail_address",
     )
 }
 

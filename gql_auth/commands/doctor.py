@@ -12,9 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from gql_auth.commands.running import REFUSED, out, outage, own_words
 from gql_auth.features.keys.core import SecretMismatch
+from gql_auth.features.mail.outlets import TryLater
+from gql_auth.features.mail.smtp import SmtpOutlet
 from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import Unavailable
+from gql_auth.kernel.mailing import mail_server
 from gql_auth.kernel.settings import Settings
+from gql_auth.posting import outlet_of
 from gql_auth.preparing import kept_secret, secret_path
 from gql_auth.storage.engine import sqlite_path
 from gql_auth.storage.migrate import HEAD, SchemaOutdated, require_usable
@@ -62,6 +66,7 @@ def _examine() -> Iterator[Finding]:
     yield from _advice(settings)
     yield from _secret(settings)
     yield from _database(settings)
+    yield from _mail(settings)
 
 
 def _advice(settings: Settings) -> Iterator[Finding]:
@@ -119,7 +124,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("database", "ok", f"reached; the schema is at {HEAD}")
         else:
             yield Finding("database", "warning", f"the schema is at {found}, that of the release "
-                          "before: throttles count by process. Run: gql-auth migrate")  # fmt: skip
+                          "before: no mail is sent. Run: gql-auth migrate")  # fmt: skip
         yield from _keys(settings)
 
 
@@ -127,7 +132,7 @@ def _keys(settings: Settings) -> Iterator[Finding]:
     """Whether the secret fits; with the secret given, a system makes and mends no file."""
     try:
         secret = settings.secret or kept_secret(settings).decode()
-        asyncio.run(System(replace(settings, secret=secret)).examine())
+        waiting = asyncio.run(System(replace(settings, secret=secret)).examine())
     except (SecretMismatch, Unavailable) as error:
         yield Finding("keys", "problem", str(error))
     except (OSError, SettingsError):
@@ -135,3 +140,32 @@ def _keys(settings: Settings) -> Iterator[Finding]:
                       "signing keys cannot be opened")  # fmt: skip
     else:
         yield Finding("keys", "ok", "the secret opens the signing keys")
+        if waiting is not None and (waiting.dead or waiting.all):
+            text = f"{waiting.all} wait, {waiting.dead} were given up. See: gql-auth mail list"
+            yield Finding("mails", "warning" if waiting.dead else "ok", text)
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    """Whether mail can leave; the server is asked, and nothing is sent."""
+    sender = f"as {settings.mail_from}"
+    if settings.mail_url:
+        server = mail_server(settings.mail_url)
+        where = f"{server.host}:{server.port}"
+        how = {"starttls": "STARTTLS", "implicit": "TLS", "none": "no TLS"}[server.tls]
+        try:
+            asyncio.run(_check(settings))
+        except TryLater as trouble:
+            yield Finding("mail", "problem", f"{where}, {how}: {trouble.reason}. "
+                          "Is GQL_AUTH_MAIL_URL right?")  # fmt: skip
+        else:
+            signed_in = "signed in" if server.username else "without signing in"
+            yield Finding("mail", "ok", f"{where} takes mail {sender}, {how}, {signed_in}")
+    elif settings.mails_are_files:
+        yield Finding("mail", "ok", f"files in {(settings.data_dir / 'mail').absolute()}, for "
+                      "developers")  # fmt: skip
+
+
+async def _check(settings: Settings) -> None:
+    outlet = outlet_of(settings)
+    assert isinstance(outlet, SmtpOutlet)  # noqa: S101 - there is a URL
+    await outlet.check()

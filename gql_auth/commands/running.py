@@ -95,7 +95,7 @@ def with_system(act: Callable[[System], Awaitable[T]]) -> T:
         prepare(settings, by_the_way=True)
 
         async def run() -> T:
-            async with System(settings) as system:
+            async with System(settings, delivers=False) as system:
                 return await act(system)
 
         return asyncio.run(run())

@@ -1,9 +1,11 @@
 """Mail and the links in it: the settings that say who sends it, how, and what for."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,7 +15,22 @@ from gql_auth.kernel.declaring import PREFIX, problem, setting
 from gql_auth.kernel.parsing import Rate, switch
 
 # The envelope's sender is the operator's own: plain ASCII, as every server takes it.
-_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:\[\]-]{1,255}")
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(
+    rf"(?=[^@]{{1,64}}@.{{1,255}}$){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*"
+)
+
+
+def mail_domain(host: str) -> str:
+    """The domain for mail of who is served as `host`: in ASCII, and a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        with suppress(UnicodeError):
+            return host.encode("idna").decode()
+        return host
+    return "localhost"
 
 
 class Notice(StrEnum):
@@ -99,8 +116,8 @@ def judge_mail(settings: Any) -> tuple[list[str], list[str]]:
             problems.append(problem(settings, "mail_url", "", str(error)))
         else:
             if server.tls == "none" and not parsing.is_loopback(server.host):
-                notes.append(f"{PREFIX}MAIL_URL has tls=none: links that sign in travel in the "
-                             "open to the mail server")  # fmt: skip
+                notes.append(f"{PREFIX}MAIL_URL has tls=none: links that sign in, and its "
+                             "password, travel in the open to the mail server")  # fmt: skip
     elif settings.https:
         notes.append(f"{PREFIX}MAIL_URL is not set: mails wait in the database until it is")
     problems += _judge_template(settings)

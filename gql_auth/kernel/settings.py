@@ -20,7 +20,7 @@ from gql_auth.kernel.declaring import PREFIX, SettingsError, fields_of, problem,
 from gql_auth.kernel.federating import Federating
 from gql_auth.kernel.judging import judge
 from gql_auth.kernel.limits import OperationLimits
-from gql_auth.kernel.mailing import MailSettings
+from gql_auth.kernel.mailing import MailSettings, mail_domain
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
 from gql_auth.kernel.transports import TransportSettings
 from gql_auth.kernel.watching import Watching
@@ -244,7 +244,7 @@ class Settings(
         set_once("audience", self.audience or self.public_url)
         host = parsing.host_of(self.public_url)
         set_once("app_name", self.app_name or host)
-        set_once("mail_from", self.mail_from or f"no-reply@{host}")
+        set_once("mail_from", self.mail_from or f"no-reply@{mail_domain(host)}")
         problems, notes = judge(self)
         if problems:
             raise SettingsError(problems)

@@ -186,7 +186,7 @@ class Telemetry:
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Where a level can be read at any time, from any thread: `hash_queue`, `hash_running`,
         `pool_held`, `pool_size`, `pool_waiting`, `open_sockets`, `open_streams`, `mails_sending`,
-        `ended_sessions`, `staleness_seconds`."""
+        `mails_waiting`, `mails_oldest_seconds`, `ended_sessions`, `staleness_seconds`."""
 
 
 class Several(Telemetry):

@@ -43,6 +43,8 @@ _LEVELS: Final[dict[str, tuple[str, Literal["livesum", "livemax"]]]] = {
     "open_sockets": ("WebSockets that are open.", "livesum"),
     "open_streams": ("Event streams that are open.", "livesum"),
     "mails_sending": ("Mails on their way to the mail server.", "livesum"),
+    "mails_waiting": ("Mails that are still to be sent.", "livemax"),
+    "mails_oldest_seconds": ("Seconds that the oldest of these has been waiting.", "livemax"),
     "ended_sessions": ("Sessions whose access tokens are refused from memory.", "livemax"),
     "staleness_seconds": (
         "Seconds since all was known that the database holds of ended sessions.",

@@ -40,6 +40,9 @@ _TRY: Final = text(
     "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until "
     "WHERE held.holder = excluded.holder OR held.until IS NULL OR held.until < :now"
 ).bindparams(bindparam("now", type_=UtcDateTime), bindparam("until", type_=UtcDateTime))
+_LET_GO: Final = text(
+    f"UPDATE {LEASES} SET until = NULL WHERE name = :name AND holder = :me"  # noqa: S608 - a constant
+)
 _MAKE: Final = text(
     f"CREATE TABLE IF NOT EXISTS {LEASES} "
     "(name VARCHAR(40) PRIMARY KEY, holder VARCHAR(40), until TIMESTAMP WITH TIME ZONE)"
@@ -75,6 +78,10 @@ class Locks:
         values = {"name": lock.name.lower(), "me": self._me, "now": now, "until": now + span}
         return (await connection.execute(_TRY, values)).rowcount == 1
 
+    async def let_go(self, connection: AsyncConnection, lock: Lock) -> None:
+        """End a lease of this process's, if it has one."""
+        await connection.execute(_LET_GO, {"name": lock.name.lower(), "me": self._me})
+
 
 class Turn:
     """Whose turn it is to do what one process does for all, in the open unit."""
@@ -93,6 +100,10 @@ class Turn:
         """Whether this process may go on; nobody else may for that span."""
         now = self._clock.now()
         return await self._locks.try_hold(self._connection, lock, now, span)
+
+    async def is_over(self, lock: Lock = Lock.HOUSEKEEPING) -> None:
+        """Somebody else may go on."""
+        await self._locks.let_go(self._connection, lock)
 
 
 def hold(connection: Connection, lock: Lock, *, advisory: bool) -> None:

@@ -11,10 +11,12 @@ from sqlmodel import select
 from gql_auth import GraphQLAuth, Settings
 from gql_auth.app import create_app
 from gql_auth.features.audit.tables import EventRow
+from gql_auth.features.mail.tables import MailRow
 from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.mailing import Notice
 from gql_auth.tables import TABLES
 from tests.database import look
+from tests.live import within
 from tests.mailbox import CHANGE, CONFIRM, DELETE, EXPORT, FORGOT, PROFILE, Mailbox, reset, text_of
 from tests.support import PASSWORD, GraphQLClient, SettableClock, reason_of
 
@@ -146,6 +148,7 @@ async def test_deletion_and_second_thoughts(
     clock.forward(minutes=20)
     await auth.system.clean()
     await box.next(ADA, "was deleted")
+    await within(5, lambda: look(auth.settings, select(MailRow.id)) == [])
     assert look(auth.settings, select(UserRow.id)) == []
     events = look(auth.settings, select(EventRow.tag, EventRow.ip_address, EventRow.detail))
     mine = [each for each in events if each[0] != "user:login:failed"]

@@ -80,6 +80,27 @@ class Item:
     last_error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How full the outbox is.
+
+    Args:
+        letters, errands: what is still to be done.
+        oldest_at: since when the oldest of these has been waiting.
+        dead: what was given up.
+    """
+
+    letters: int
+    errands: int
+    oldest_at: datetime | None
+    dead: int
+
+    @property
+    def all(self) -> int:
+        """Both."""
+        return self.letters + self.errands
+
+
 class MailStore(Protocol):
     """Where the outbox is kept."""
 
@@ -109,8 +130,9 @@ class MailStore(Protocol):
         """By id."""
         ...
 
-    async def change(self, item_id: UUID, values: Mapping[str, object]) -> None:
-        """Replace some fields, named as in `Item`."""
+    async def change(self, item: Item, values: Mapping[str, object]) -> bool:
+        """Replace some fields, named as in `Item`, unless somebody else has taken it since; whether
+        that was done."""
         ...
 
     async def remove(self, ids: Sequence[UUID]) -> None:
@@ -125,12 +147,17 @@ class MailStore(Protocol):
         """Remove what waits for an account."""
         ...
 
-    async def count(self) -> tuple[int, int]:
-        """How many wait, and how many are dead."""
+    async def count(self) -> Waiting:
+        """How many there are."""
         ...
 
-    async def dead(self, after: UUID | None, limit: int) -> list[Item]:
-        """Those given up, in order of id."""
+    async def page(self, after: UUID | None, limit: int, *, dead: bool) -> list[Item]:
+        """Those that wait, or those given up, in order of id."""
+        ...
+
+    async def revive(self, item_id: UUID, now: datetime) -> bool:
+        """Have one that was given up tried again, as if for the first time; whether there is
+        one."""
         ...
 
     async def remove_dead(self, before: datetime, limit: int) -> int:

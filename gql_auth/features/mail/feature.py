@@ -43,6 +43,10 @@ class _MailTurn:
         """Whether this process may go on; nobody else may for that span."""
         return await self._turn.is_mine(span, Lock.MAIL)
 
+    async def is_over(self) -> None:
+        """Another process may go on."""
+        await self._turn.is_over(Lock.MAIL)
+
 
 class DeadMails:
     """Removes mails that were given up long ago."""

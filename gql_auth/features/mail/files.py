@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from pathlib import Path
@@ -17,8 +18,9 @@ _LINK: Final = re.compile(r"https?://\S+")
 
 def _say(text: str) -> None:
     """On the standard output: the log is on the other one, and shall hold no token."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    with suppress(OSError, ValueError):  # nobody reads it any more; the file is there
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 class FileOutlet:
@@ -26,7 +28,8 @@ class FileOutlet:
 
     Args:
         folder: made when first needed.
-        say: shows a person what has come; the links are secrets, so it must be no log.
+        say: shows a person what has come. The links are secrets: standard output, as the log is
+            on standard error.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None] = _say) -> None:

@@ -1,6 +1,7 @@
 """The outbox in SQL."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from sqlalchemy import delete, func
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select, update
 
-from gql_auth.features.mail.core import Item
+from gql_auth.features.mail.core import Item, Waiting
 from gql_auth.features.mail.tables import MailRow
 from gql_auth.storage.types import new_id
 
@@ -49,7 +50,7 @@ class SqlMails:
                 .where(col(MailRow.id).in_([each.id for each in found]))
                 .values(due_at=until)
             )
-        return found
+        return [replace(each, due_at=until) for each in found]
 
     async def _due(self, now: datetime, limit: int, *, errands: bool) -> list[Item]:
         query = (
@@ -67,11 +68,12 @@ class SqlMails:
         row = rows.one_or_none()
         return None if row is None else _item(row)
 
-    async def change(self, item_id: UUID, values: Mapping[str, object]) -> None:
-        """Replace some fields."""
-        await self._connection.execute(
-            update(MailRow).where(col(MailRow.id) == item_id).values(**values)
+    async def change(self, item: Item, values: Mapping[str, object]) -> bool:
+        """Replace some fields, unless somebody else has taken it since."""
+        query = update(MailRow).where(
+            col(MailRow.id) == item.id, col(MailRow.due_at) == item.due_at
         )
+        return (await self._connection.execute(query.values(**values))).rowcount == 1
 
     async def remove(self, ids: Sequence[UUID]) -> None:
         """They are done."""
@@ -86,19 +88,31 @@ class SqlMails:
         """Remove what waits for an account."""
         await self._connection.execute(delete(MailRow).where(col(MailRow.user_id) == user_id))
 
-    async def count(self) -> tuple[int, int]:
-        """How many wait, and how many are dead."""
-        query = select(func.count(), func.count(col(MailRow.dead_at))).select_from(MailRow)
-        total, dead = (await self._connection.execute(query)).one()
-        return total - dead, dead
+    async def count(self) -> Waiting:
+        """How many there are."""
+        waits = col(MailRow.dead_at).is_(None)
+        errand = col(MailRow.is_errand)
+        query = select(
+            func.count().filter(waits, errand.is_(False)),
+            func.count().filter(waits, errand.is_(True)),
+            func.min(col(MailRow.created_at)).filter(waits),
+            func.count(col(MailRow.dead_at)),
+        )
+        return Waiting(*(await self._connection.execute(query)).one())
 
-    async def dead(self, after: UUID | None, limit: int) -> list[Item]:
-        """Those given up."""
-        query = select(MailRow).where(col(MailRow.dead_at).is_not(None))
+    async def page(self, after: UUID | None, limit: int, *, dead: bool) -> list[Item]:
+        """Those that wait, or those given up."""
+        query = select(MailRow).where(col(MailRow.dead_at).is_not(None).is_(dead))
         if after is not None:
             query = query.where(col(MailRow.id) > after)
         rows = await self._connection.execute(query.order_by(col(MailRow.id)).limit(limit))
         return [_item(row) for row in rows]
+
+    async def revive(self, item_id: UUID, now: datetime) -> bool:
+        """Have one that was given up tried again."""
+        dead = update(MailRow).where(col(MailRow.id) == item_id, col(MailRow.dead_at).is_not(None))
+        values = {"dead_at": None, "due_at": now, "attempts": 0}
+        return (await self._connection.execute(dead.values(**values))).rowcount == 1
 
     async def remove_dead(self, before: datetime, limit: int) -> int:
         """Remove those given up before an instant."""
