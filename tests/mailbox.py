@@ -96,6 +96,13 @@ class Mailbox:
                 self._came.clear()
                 await self._came.wait()
 
+    def take(self, to: str, action: str) -> str | None:
+        """The token of a mail that is there; for tests whose server runs in another thread."""
+        for each in self.mails:
+            if each["To"] == to and (found := link_of(each)) and found[0] == action:
+                return found[1]
+        return None
+
     def subjects(self, to: str) -> list[str]:
         return [each["Subject"] for each in self.mails if each["To"] == to]
 

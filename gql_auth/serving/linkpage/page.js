@@ -1,4 +1,4 @@
-const ERROR = "__typename ... on AuthError { message } ... on InvalidInput { violations { message } }";
+const ERROR = "__typename ... on AuthError { message }";
 const WORDS = {
   en: {
     "verify-email": ["Confirm your e-mail address", "Press the button to confirm that this address is yours.", "Confirm the address", "Your address is confirmed. You can sign in now."],
@@ -27,7 +27,7 @@ const WORDS = {
 };
 const MUTATIONS = {
   "verify-email": `mutation VerifyEmail($token: String!) { done: verifyEmail(token: $token) { ${ERROR} } }`,
-  "reset-password": `mutation ResetPassword($token: String!, $newPassword: String!) { done: resetPassword(token: $token, newPassword: $newPassword) { ${ERROR} } }`,
+  "reset-password": `mutation ResetPassword($token: String!, $newPassword: String!) { done: resetPassword(token: $token, newPassword: $newPassword) { ${ERROR} ... on InvalidInput { violations { message } } } }`,
   "magic-link": `mutation LoginWithMagicLink($token: String!, $confirmed: Boolean!) { done: loginWithMagicLink(token: $token, confirmed: $confirmed) { ${ERROR} ... on ConfirmationRequired { email } } }`,
   "change-email": `mutation ConfirmEmailChange($token: String!) { done: confirmEmailChange(token: $token) { ${ERROR} } }`,
 };
