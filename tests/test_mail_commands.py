@@ -44,7 +44,10 @@ async def test_what_was_given_up_is_listed_and_tried_again(settings: Settings) -
         auth = GraphQLAuth(chosen)
         async with auth.running():
             secret = "T0ken" * 8
-            await post(auth, letter("ada@example.com", words={"link": secret}))
+            await post(
+                auth,
+                letter("ada@example.com", words={"link": f"https://x.example/#token={secret}"}),
+            )
             await post(auth, letter("bob@example.com"))
             await within(10, lambda: server.asked["RCPT"] == 2)
             await within(10, lambda: all(row.dead_at for row in look(chosen, select(MailRow))))
