@@ -111,21 +111,6 @@ async def test_garbage_is_no_token(client: GraphQLClient, token: str) -> None:
         assert (await client.field(mutation, wanted))["reason"] == "INVALID"
 
 
-async def test_only_one_of_many_uses_a_link(
-    connect: Callable[..., GraphQLClient], box: Mailbox
-) -> None:
-    """Of ten that use a link at the same moment, one gets in."""
-    client = connect()
-    await client.signup()
-    tokens = await tokens_of(client, box)
-    racers = [connect().field(ENTER, {"token": tokens["magic-link"], "confirmed": True})
-              for _ in range(10)]  # fmt: skip
-    found = Counter(
-        each.get("reason", each["__typename"]) for each in await asyncio.gather(*racers)
-    )
-    assert found == {"AuthPayload": 1, "USED": 9}
-
-
 async def test_the_database_holds_nothing_to_use(
     client: GraphQLClient, box: Mailbox, auth: GraphQLAuth
 ) -> None:

@@ -1,6 +1,9 @@
 """Verifying addresses, resetting passwords and signing in by mail, across the HTTP edge."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -156,6 +159,26 @@ async def test_signing_in_by_mail(connect: Callable[..., GraphQLClient], box: Ma
         assert used["reason"] == "USED"
         who.access_token = entered["accessToken"]
         assert (await who.me())["data"]["me"]["email"] == ADA
+
+
+async def test_only_one_of_many_uses_a_link(
+    auth: GraphQLAuth, client: GraphQLClient, box: Mailbox
+) -> None:
+    """Of ten that use a link at the same moment, from places that no throttle puts in a row, one
+    gets in."""
+    await client.signup()
+    await client.field(MAGIC, {"email": ADA})
+    sent = {"token": await box.token(ADA, "magic-link"), "confirmed": True}
+    app = create_app(auth)
+    async with AsyncExitStack() as stack:
+        racers = []
+        for number in range(10):
+            transport = httpx.ASGITransport(app, client=(f"198.51.100.{number}", 1))
+            http = httpx.AsyncClient(transport=transport, base_url=auth.settings.public_url)
+            racers.append(GraphQLClient(await stack.enter_async_context(http)))
+        answers = await asyncio.gather(*(each.field(ENTER, sent) for each in racers))
+    found = Counter(each.get("reason", each["__typename"]) for each in answers)
+    assert found == {"AuthPayload": 1, "USED": 9}
 
 
 async def test_no_account_before_its_address_is_verified(
