@@ -272,6 +272,12 @@ async def test_commands_reach_a_running_server(settings: Settings) -> None:
             assert (await ada.refresh())["__typename"] == "AuthPayload"
             assert "data" in await ada.me()
 
+            assert "It will be deleted at" in await done("users", "delete", "ada@example.com")
+            assert await within(20, refused)
+            assert (await ada.login())["__typename"] == "AuthPayload"  # and that keeps it
+            assert "It will be" in await done("users", "delete", "ada@example.com", "--at-once")
+            assert (await ada.login())["__typename"] == "InvalidCredentials"
+
 
 def _published(url: str) -> list[str]:
     import httpx

@@ -11,6 +11,7 @@ import typer
 
 from gql_auth.commands.running import REFUSED, fail, out, show, with_system
 from gql_auth.features.audit.core import Audit, Event
+from gql_auth.features.life.core import Life
 from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.refusals import EndReason, SessionNotFound
 from gql_auth.features.sessions.rotation import Session
@@ -32,6 +33,9 @@ def create(
     username: Annotated[str | None, typer.Option(help="A second name to log in with.")] = None,
     name: Annotated[str | None, typer.Option(help="What the person is called.")] = None,
     role: Annotated[list[str] | None, typer.Option(help="A role; may be repeated.")] = None,
+    verified: Annotated[
+        bool, typer.Option("--verified", help="The address is known to reach the person.")
+    ] = False,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
@@ -50,10 +54,33 @@ def create(
 
     async def act(system: System) -> User:
         return await system.part(SignIn).create_account(
-            email=email, password=password, username=username, name=name, roles=tuple(role or ())
+            email=email,
+            password=password,
+            username=username,
+            name=name,
+            roles=tuple(role or ()),
+            verified=verified,
         )
 
     show([_row(with_system(act))], as_json=as_json, title="users")
+
+
+@app.command()
+def delete(
+    user: Who,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Without a grace in which a sign-in keeps it.")
+    ] = False,
+) -> None:
+    """Have an account deleted after its grace; its sessions end now, and its owner is told."""
+
+    async def act(system: System) -> datetime:
+        async with system.units.read() as unit:
+            found = await unit.get(Users).require(user)
+        return await system.part(Life).delete_for(found.id, at_once=at_once)
+
+    at = with_system(act)
+    out.print(f"It will be deleted at {at:%Y-%m-%d %H:%M} UTC, once the last access token is over.")
 
 
 @app.command("list")

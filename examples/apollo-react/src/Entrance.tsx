@@ -74,6 +74,7 @@ function refusalOf(result: SignUpResult | SignInResult): Refusal | null {
       return { violations: [{ field: "email", message: `${result.message}. Sign in instead?` }] };
     case "InvalidCredentials":
     case "UsernameTaken":
+    case "EmailNotVerified":
     case "TooManyAttempts":
     case "AuthError": // what servers may add later
       return { message: result.message };

@@ -6,7 +6,7 @@ want the password, and the new address proves itself by a link before anything c
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -139,19 +139,33 @@ class Life:
             unit,
             user,
         ):
-            at = self._clock.now() + self._settings.deletion_grace
-            await unit.get(Users).schedule_deletion(user.id, at)
-            await unit.get(Audit).record(
-                Tag.DELETION_SCHEDULED,
-                user_id=user.id,
-                session_id=caller.session_id,
-                client=client,
-                at=at.isoformat(),
+            grace = self._settings.deletion_grace
+            return await self._schedule(
+                unit, user, grace, session_id=caller.session_id, client=client
             )
-            await unit.get(Notices).tell(
-                MailKind.DELETION_SCHEDULED, user, client, deletes_at=at.isoformat()
-            )
-            await unit.get(Sessions).end_all(user.id, EndReason.ACCOUNT_DELETED)
+
+    async def delete_for(self, user_id: UUID, *, at_once: bool = False) -> datetime:
+        """Have an account deleted, and end its sessions; when. For operators."""
+        async with self._units.write() as unit:
+            user = _required(await unit.get(Users).get(user_id, hold=True))
+            grace = timedelta() if at_once else self._settings.deletion_grace
+            return await self._schedule(unit, user, grace, session_id=None, client=Client())
+
+    async def _schedule(
+        self, unit: Unit, user: User, grace: timedelta, *, session_id: UUID | None, client: Client
+    ) -> datetime:
+        at = self._clock.now() + grace
+        told = at.isoformat()
+        await unit.get(Users).schedule_deletion(user.id, at)
+        await unit.get(Audit).record(
+            Tag.DELETION_SCHEDULED,
+            user_id=user.id,
+            session_id=session_id,
+            client=client,
+            deletes_at=told,
+        )
+        await unit.get(Notices).tell(MailKind.DELETION_SCHEDULED, user, client, deletes_at=told)
+        await unit.get(Sessions).end_all(user.id, EndReason.ACCOUNT_DELETED)
         return at
 
     async def export(self, caller: Caller, client: Client) -> dict[str, Any]:

@@ -3,8 +3,9 @@ import { initGraphQLTada, type ResultOf, type VariablesOf } from "gql.tada";
 import type { introspection } from "./generated/graphql-env";
 import { never } from "./never";
 
-const graphql = initGraphQLTada<{ introspection: introspection; scalars: { DateTime: string } }>();
+const graphql = initGraphQLTada<{ introspection: introspection; scalars: { DateTime: string; JSON: unknown } }>();
 type ViolationCode = ReturnType<typeof graphql.scalar<"ViolationCode">>;
+type MailTokenRejection = ReturnType<typeof graphql.scalar<"MailTokenRejection">>;
 
 const SIGNUP = graphql(`
   mutation Signup($input: SignupInput!) {
@@ -139,6 +140,253 @@ const REVOKE_SESSION = graphql(`
   }
 `);
 
+const VERIFY_EMAIL = graphql(`
+  mutation VerifyEmail($token: String!) {
+    verifyEmail(token: $token) {
+      __typename
+      ... on VerifyEmailPayload {
+        user {
+          id
+          emailVerified
+          locale
+        }
+      }
+      ... on MailTokenRejected {
+        reason
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const RESEND_VERIFY_EMAIL = graphql(`
+  mutation ResendVerifyEmail($email: String) {
+    resendVerifyEmail(email: $email) {
+      __typename
+      ... on MailRequested {
+        accepted: message
+      }
+      ... on InvalidInput {
+        violations {
+          field
+          code
+        }
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const FORGOT_PASSWORD = graphql(`
+  mutation ForgotPassword($email: String!) {
+    forgotPassword(email: $email) {
+      __typename
+      ... on MailRequested {
+        accepted: message
+      }
+      ... on InvalidInput {
+        violations {
+          field
+          code
+        }
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const RESET_PASSWORD = graphql(`
+  mutation ResetPassword($token: String!, $newPassword: String!) {
+    resetPassword(token: $token, newPassword: $newPassword) {
+      __typename
+      ... on ResetPasswordPayload {
+        endedSessions
+      }
+      ... on MailTokenRejected {
+        reason
+      }
+      ... on InvalidInput {
+        violations {
+          field
+          code
+        }
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const REQUEST_MAGIC_LINK = graphql(`
+  mutation RequestMagicLink($email: String!) {
+    requestMagicLink(email: $email) {
+      __typename
+      ... on MailRequested {
+        accepted: message
+      }
+      ... on InvalidInput {
+        violations {
+          field
+          code
+        }
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const LOGIN_WITH_MAGIC_LINK = graphql(`
+  mutation LoginWithMagicLink($token: String!, $confirmed: Boolean) {
+    loginWithMagicLink(token: $token, confirmed: $confirmed) {
+      __typename
+      ... on AuthPayload {
+        accessToken
+      }
+      ... on MailTokenRejected {
+        reason
+      }
+      ... on ConfirmationRequired {
+        email
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const REQUEST_EMAIL_CHANGE = graphql(`
+  mutation RequestEmailChange($newEmail: String!, $password: String!) {
+    requestEmailChange(newEmail: $newEmail, password: $password) {
+      __typename
+      ... on MailRequested {
+        accepted: message
+      }
+      ... on InvalidInput {
+        violations {
+          field
+          code
+        }
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const CONFIRM_EMAIL_CHANGE = graphql(`
+  mutation ConfirmEmailChange($token: String!) {
+    confirmEmailChange(token: $token) {
+      __typename
+      ... on ConfirmEmailChangePayload {
+        endedSessions
+      }
+      ... on MailTokenRejected {
+        reason
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const UPDATE_PROFILE = graphql(`
+  mutation UpdateProfile($input: UpdateProfileInput!) {
+    updateProfile(input: $input) {
+      __typename
+      ... on UpdateProfilePayload {
+        user {
+          name
+        }
+      }
+      ... on InvalidInput {
+        violations {
+          field
+          code
+        }
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const DELETE_ACCOUNT = graphql(`
+  mutation DeleteAccount($password: String!) {
+    deleteAccount(password: $password) {
+      __typename
+      ... on DeleteAccountPayload {
+        deletesAt
+      }
+      ... on InvalidInput {
+        violations {
+          field
+          code
+        }
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
+const EXPORT_MY_DATA = graphql(`
+  mutation ExportMyData {
+    exportMyData {
+      __typename
+      ... on ExportMyDataPayload {
+        data
+      }
+      ... on TooManyAttempts {
+        retryAfter
+      }
+      ... on AuthError {
+        message
+      }
+    }
+  }
+`);
+
 const SESSION_EVENTS = graphql(`
   subscription SessionEvents {
     sessionEvents {
@@ -185,6 +433,7 @@ export function signup({ signup: result }: ResultOf<typeof SIGNUP>): string {
       return result.violations.map(violation).join();
     case "EmailTaken":
     case "UsernameTaken":
+    case "EmailNotVerified":
       return result.message;
     case "TooManyAttempts":
       return result.retryAfter.toFixed();
@@ -200,6 +449,7 @@ export function login({ login: result }: ResultOf<typeof LOGIN>): string {
     case "InvalidInput":
       return result.violations.map(violation).join();
     case "InvalidCredentials":
+    case "EmailNotVerified":
       return result.message;
     case "TooManyAttempts":
       return result.retryAfter.toFixed();
@@ -261,6 +511,185 @@ export function revokeSession({ revokeSession: result }: ResultOf<typeof REVOKE_
   }
 }
 
+/** What a page says of a link that does nothing. */
+function rejected(reason: MailTokenRejection): string {
+  switch (reason) {
+    case "INVALID":
+    case "EXPIRED":
+    case "USED":
+    case "REPLACED":
+      return reason;
+    default:
+      return never(reason);
+  }
+}
+
+export function verifyEmail({ verifyEmail: result }: ResultOf<typeof VERIFY_EMAIL>): string {
+  switch (result.__typename) {
+    case "VerifyEmailPayload":
+      return result.user.locale ?? result.user.id;
+    case "MailTokenRejected":
+      return rejected(result.reason);
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    case "EmailTaken":
+    case "UsernameTaken":
+      return result.message;
+    default:
+      return never(result);
+  }
+}
+
+export function resendVerifyEmail({
+  resendVerifyEmail: result,
+}: ResultOf<typeof RESEND_VERIFY_EMAIL>): string {
+  switch (result.__typename) {
+    case "MailRequested":
+      return result.accepted;
+    case "InvalidInput":
+      return result.violations.map(violation).join();
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    default:
+      return never(result);
+  }
+}
+
+export function forgotPassword({
+  forgotPassword: result,
+}: ResultOf<typeof FORGOT_PASSWORD>): string {
+  switch (result.__typename) {
+    case "MailRequested":
+      return result.accepted;
+    case "InvalidInput":
+      return result.violations.map(violation).join();
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    default:
+      return never(result);
+  }
+}
+
+export function resetPassword({ resetPassword: result }: ResultOf<typeof RESET_PASSWORD>): string {
+  switch (result.__typename) {
+    case "ResetPasswordPayload":
+      return result.endedSessions.toFixed();
+    case "MailTokenRejected":
+      return rejected(result.reason);
+    case "InvalidInput":
+      return result.violations.map(violation).join();
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    default:
+      return never(result);
+  }
+}
+
+export function requestMagicLink({
+  requestMagicLink: result,
+}: ResultOf<typeof REQUEST_MAGIC_LINK>): string {
+  switch (result.__typename) {
+    case "MailRequested":
+      return result.accepted;
+    case "InvalidInput":
+      return result.violations.map(violation).join();
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    default:
+      return never(result);
+  }
+}
+
+export function loginWithMagicLink({
+  loginWithMagicLink: result,
+}: ResultOf<typeof LOGIN_WITH_MAGIC_LINK>): string {
+  switch (result.__typename) {
+    case "AuthPayload":
+      return result.accessToken;
+    case "MailTokenRejected":
+      return rejected(result.reason);
+    case "ConfirmationRequired":
+      return result.email;
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    default:
+      return never(result);
+  }
+}
+
+export function requestEmailChange({
+  requestEmailChange: result,
+}: ResultOf<typeof REQUEST_EMAIL_CHANGE>): string {
+  switch (result.__typename) {
+    case "MailRequested":
+      return result.accepted;
+    case "InvalidInput":
+      return result.violations.map(violation).join();
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    case "InvalidCredentials":
+      return result.message;
+    default:
+      return never(result);
+  }
+}
+
+export function confirmEmailChange({
+  confirmEmailChange: result,
+}: ResultOf<typeof CONFIRM_EMAIL_CHANGE>): string {
+  switch (result.__typename) {
+    case "ConfirmEmailChangePayload":
+      return result.endedSessions.toFixed();
+    case "MailTokenRejected":
+      return rejected(result.reason);
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    case "EmailTaken":
+      return result.message;
+    default:
+      return never(result);
+  }
+}
+
+export function updateProfile({ updateProfile: result }: ResultOf<typeof UPDATE_PROFILE>): string {
+  switch (result.__typename) {
+    case "UpdateProfilePayload":
+      return result.user.name ?? "";
+    case "InvalidInput":
+      return result.violations.map(violation).join();
+    case "UsernameTaken":
+      return result.message;
+    default:
+      return never(result);
+  }
+}
+
+export function deleteAccount({ deleteAccount: result }: ResultOf<typeof DELETE_ACCOUNT>): string {
+  switch (result.__typename) {
+    case "DeleteAccountPayload":
+      return result.deletesAt;
+    case "InvalidInput":
+      return result.violations.map(violation).join();
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    case "InvalidCredentials":
+      return result.message;
+    default:
+      return never(result);
+  }
+}
+
+export function exportMyData({ exportMyData: result }: ResultOf<typeof EXPORT_MY_DATA>): string {
+  switch (result.__typename) {
+    case "ExportMyDataPayload":
+      return JSON.stringify(result.data);
+    case "TooManyAttempts":
+      return result.retryAfter.toFixed();
+    default:
+      return never(result);
+  }
+}
+
 export function sessionEvent({ sessionEvents: event }: ResultOf<typeof SESSION_EVENTS>): string {
   switch (event.__typename) {
     case "SessionBegan":
@@ -278,6 +707,7 @@ export function forgetful({ login: result }: ResultOf<typeof LOGIN>): string {
     case "AuthPayload":
     case "InvalidInput":
     case "InvalidCredentials":
+    case "EmailNotVerified":
       return "";
     default:
       // @ts-expect-error TooManyAttempts comes here

@@ -1,4 +1,11 @@
-import type { AuthState, SignInInput, SignInResult, SignUpInput, SignUpResult } from "./types.js";
+import type {
+  AuthState,
+  LinkResult,
+  SignInInput,
+  SignInResult,
+  SignUpInput,
+  SignUpResult,
+} from "./types.js";
 
 export interface AuthOptions {
   /** The GraphQL endpoint, as `/graphql` or `https://api.example.com/graphql`. */
@@ -36,6 +43,11 @@ export interface Auth {
   readonly signUp: (input: SignUpInput) => Promise<SignUpResult>;
   /** Throws AuthUnavailable. */
   readonly signIn: (input: SignInInput) => Promise<SignInResult>;
+  /**
+   * Signs in by the token of a mail's link. `confirmed`: the person has said that the account is
+   * theirs which `ConfirmationRequired` has named. Throws AuthUnavailable.
+   */
+  readonly signInByLink: (token: string, confirmed?: boolean) => Promise<LinkResult>;
   /**
    * Signs out here and in all tabs at once, whatever the network does. Tells whether the server has
    * confirmed it; where it has not, the client goes on asking it to, also after a reload.

@@ -4,11 +4,18 @@ import { watchPage } from "./page.js";
 import { createPause, within } from "./pause.js";
 import { now, type Session, SessionState } from "./state.js";
 import { createTabs, type News } from "./tabs.js";
-import { AuthUnavailable, type SignInResult, type SignUpResult, UserChanged } from "./types.js";
+import {
+  AuthUnavailable,
+  type LinkResult,
+  type SignInResult,
+  type SignUpResult,
+  UserChanged,
+} from "./types.js";
 import { createWire, type Answer } from "./wire.js";
 
 const NEWS_DELAY = 150; // milliseconds until what another tab has told must have arrived
-const REFUSALS = "InvalidInput EmailTaken UsernameTaken InvalidCredentials TooManyAttempts";
+const REFUSALS =
+  "InvalidInput EmailTaken UsernameTaken InvalidCredentials EmailNotVerified MailTokenRejected ConfirmationRequired TooManyAttempts";
 
 /** A sign-in to the server at `url`. One for an application, for as long as its page lives. */
 export function createAuth(options: AuthOptions): Auth {
@@ -140,9 +147,9 @@ export function createAuth(options: AuthOptions): Auth {
       }, failed);
     });
 
-  async function enter(operation: "signup" | "login", input: object) {
+  async function enter(operation: "signup" | "login" | "loginWithMagicLink", given: object) {
     const answer = await tabs.alone(async () => {
-      const answer = await wire(operation, input);
+      const answer = await wire(operation, given);
       if (answer.__typename === "AuthPayload") {
         note.remove(); // before a sign-out that waits could take this session for the last one
         void accept("signed-in", answer);
@@ -209,8 +216,10 @@ export function createAuth(options: AuthOptions): Auth {
       return session?.token ?? null;
     },
 
-    signUp: (input) => enter("signup", input) as Promise<SignUpResult>,
-    signIn: (input) => enter("login", input) as Promise<SignInResult>,
+    signUp: (input) => enter("signup", { input }) as Promise<SignUpResult>,
+    signIn: (input) => enter("login", { input }) as Promise<SignInResult>,
+    signInByLink: (token, confirmed = false) =>
+      enter("loginWithMagicLink", { token, confirmed }) as Promise<LinkResult>,
 
     async signOut() {
       note.leave();

@@ -5,6 +5,7 @@ export interface User {
   readonly emailVerified: boolean;
   readonly username: string | null;
   readonly name: string | null;
+  readonly locale: string | null;
   readonly roles: readonly string[];
   readonly createdAt: string;
 }
@@ -67,12 +68,31 @@ export type SignUpResult =
   | InvalidInput
   | Plain<"EmailTaken">
   | Plain<"UsernameTaken">
+  | Plain<"EmailNotVerified">
   | TooManyAttempts
   | OtherRefusal;
 
 /** What `signIn` comes to. Compare `__typename`; `AuthError` stands for members yet to come. */
 export type SignInResult =
-  SignedIn | InvalidInput | Plain<"InvalidCredentials"> | TooManyAttempts | OtherRefusal;
+  | SignedIn
+  | InvalidInput
+  | Plain<"InvalidCredentials">
+  | Plain<"EmailNotVerified">
+  | TooManyAttempts
+  | OtherRefusal;
+
+export interface MailTokenRejected extends Plain<"MailTokenRejected"> {
+  readonly reason: "INVALID" | "EXPIRED" | "USED" | "REPLACED";
+}
+
+/** Another browser has asked for the link: show `email`, and let the person confirm. */
+export interface ConfirmationRequired extends Plain<"ConfirmationRequired"> {
+  readonly email: string;
+}
+
+/** What `signInByLink` comes to. Compare `__typename`; `AuthError` stands for members yet to come. */
+export type LinkResult =
+  SignedIn | MailTokenRejected | ConfirmationRequired | TooManyAttempts | OtherRefusal;
 
 /**
  * - `signed-in`: there is a user and an access token that is good.

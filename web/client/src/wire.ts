@@ -10,13 +10,17 @@ export interface Answer {
   readonly retryAfter?: number;
 }
 
-/** Sends one of the four operations. Throws AuthUnavailable for all that is not an answer. */
-export type Wire = (operation: Operation, input?: object, signal?: AbortSignal) => Promise<Answer>;
+/** Sends one of the five operations. Throws AuthUnavailable for all that is not an answer. */
+export type Wire = (
+  operation: Operation,
+  variables?: object,
+  signal?: AbortSignal,
+) => Promise<Answer>;
 
-type Operation = "signup" | "login" | "refreshToken" | "logout";
+type Operation = "signup" | "login" | "loginWithMagicLink" | "refreshToken" | "logout";
 
 const PAYLOAD =
-  "__typename ... on AuthPayload { accessToken expiresIn user { id email emailVerified username name roles createdAt } } ... on AuthError { message } ... on TooManyAttempts { retryAfter }";
+  "__typename ... on AuthPayload { accessToken expiresIn user { id email emailVerified username name locale roles createdAt } } ... on AuthError { message } ... on TooManyAttempts { retryAfter }";
 const INVALID = " ... on InvalidInput { violations { field code message } }";
 
 const take = (operation: Operation, type: string) =>
@@ -25,6 +29,7 @@ const take = (operation: Operation, type: string) =>
 const QUERIES: Record<Operation, string> = {
   signup: take("signup", "SignupInput"),
   login: take("login", "LoginInput"),
+  loginWithMagicLink: `mutation ($token: String!, $confirmed: Boolean!) { result: loginWithMagicLink(token: $token, confirmed: $confirmed) { ${PAYLOAD} ... on MailTokenRejected { reason } ... on ConfirmationRequired { email } } }`,
   refreshToken: `mutation { result: refreshToken { ${PAYLOAD} } }`,
   logout: "mutation { result: logout { __typename } }",
 };
@@ -63,7 +68,7 @@ export function createWire(
     return both;
   }
 
-  return async (operation, input, signal) => {
+  return async (operation, variables, signal) => {
     const ending = new AbortController();
     const end = () => {
       ending.abort();
@@ -80,7 +85,7 @@ export function createWire(
         },
         body: JSON.stringify({
           query: QUERIES[operation],
-          ...(input && { variables: { input } }),
+          ...(variables && { variables }),
         }),
         credentials,
         cache: "no-store",

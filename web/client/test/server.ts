@@ -9,6 +9,8 @@ declare module "vitest" {
   interface ProvidedContext {
     readonly server: string;
     readonly brief: string;
+    /** The folder where the first server's mails are. */
+    readonly mails: string;
   }
 }
 
@@ -28,6 +30,10 @@ export class Server {
     return new Server(url, child, all);
   }
 
+  get data(): string {
+    return this.settings["GQL_AUTH_DATA_DIR"] ?? "";
+  }
+
   get pid(): number | undefined {
     return this.process.pid;
   }
@@ -44,7 +50,7 @@ export class Server {
 
   async stop(): Promise<void> {
     await this.end("SIGTERM");
-    await rm(this.settings["GQL_AUTH_DATA_DIR"] ?? "", { recursive: true });
+    await rm(this.data, { recursive: true });
   }
 
   private async end(signal: NodeJS.Signals): Promise<void> {
@@ -99,6 +105,7 @@ export default async function setup(project: TestProject) {
   ]);
   project.provide("server", usual.url);
   project.provide("brief", brief.url);
+  project.provide("mails", join(usual.data, "mail"));
   return async () => {
     await Promise.all([usual.stop(), brief.stop()]);
   };

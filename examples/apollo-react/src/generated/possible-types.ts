@@ -7,9 +7,12 @@
       const result: PossibleTypesResultData = {
   "possibleTypes": {
     "AuthError": [
+      "ConfirmationRequired",
+      "EmailNotVerified",
       "EmailTaken",
       "InvalidCredentials",
       "InvalidInput",
+      "MailTokenRejected",
       "RefreshTokenRejected",
       "SessionNotFound",
       "TooManyAttempts",
@@ -21,15 +24,65 @@
       "InvalidInput",
       "TooManyAttempts"
     ],
-    "LoginResult": [
-      "AuthPayload",
+    "ConfirmEmailChangeResult": [
+      "ConfirmEmailChangePayload",
+      "EmailTaken",
+      "MailTokenRejected",
+      "TooManyAttempts"
+    ],
+    "DeleteAccountResult": [
+      "DeleteAccountPayload",
       "InvalidCredentials",
       "InvalidInput",
+      "TooManyAttempts"
+    ],
+    "ExportMyDataResult": [
+      "ExportMyDataPayload",
+      "TooManyAttempts"
+    ],
+    "ForgotPasswordResult": [
+      "InvalidInput",
+      "MailRequested",
+      "TooManyAttempts"
+    ],
+    "LoginResult": [
+      "AuthPayload",
+      "EmailNotVerified",
+      "InvalidCredentials",
+      "InvalidInput",
+      "TooManyAttempts"
+    ],
+    "LoginWithMagicLinkResult": [
+      "AuthPayload",
+      "ConfirmationRequired",
+      "MailTokenRejected",
       "TooManyAttempts"
     ],
     "RefreshTokenResult": [
       "AuthPayload",
       "RefreshTokenRejected",
+      "TooManyAttempts"
+    ],
+    "RequestEmailChangeResult": [
+      "InvalidCredentials",
+      "InvalidInput",
+      "MailRequested",
+      "TooManyAttempts"
+    ],
+    "RequestMagicLinkResult": [
+      "InvalidInput",
+      "MailRequested",
+      "TooManyAttempts"
+    ],
+    "ResendVerifyEmailResult": [
+      "InvalidInput",
+      "MailRequested",
+      "TooManyAttempts"
+    ],
+    "ResetPasswordResult": [
+      "InvalidInput",
+      "MailTokenRejected",
+      "ResetPasswordPayload",
       "TooManyAttempts"
     ],
     "RevokeSessionResult": [
@@ -42,10 +95,23 @@
     ],
     "SignupResult": [
       "AuthPayload",
+      "EmailNotVerified",
       "EmailTaken",
       "InvalidInput",
       "TooManyAttempts",
       "UsernameTaken"
+    ],
+    "UpdateProfileResult": [
+      "InvalidInput",
+      "UpdateProfilePayload",
+      "UsernameTaken"
+    ],
+    "VerifyEmailResult": [
+      "EmailTaken",
+      "MailTokenRejected",
+      "TooManyAttempts",
+      "UsernameTaken",
+      "VerifyEmailPayload"
     ]
   }
 };
