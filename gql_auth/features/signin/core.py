@@ -5,195 +5,35 @@ between two units of work, never inside one, and what was verified is held to st
 the unit that opens the session.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Final, NoReturn
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
-from gql_auth.features.mail.asking import asked_by
-from gql_auth.features.mail.core import MailKind, Outbox
-from gql_auth.features.mail.locales import wanted_of
+from gql_auth.features.mail.core import MailKind
 from gql_auth.features.notices.core import Notices
 from gql_auth.features.passwords.core import (
-    Crowded,
     InvalidCredentials,
-    Passwords,
     judge_new,
 )
-from gql_auth.features.passwords.factor import PasswordFactor
 from gql_auth.features.sessions.core import Sessions
 from gql_auth.features.sessions.refusals import EndReason, RefreshRejected, Rejection
 from gql_auth.features.sessions.rotation import Session
-from gql_auth.features.signin.entering import Entrance
 from gql_auth.features.signin.factors import Proof
-from gql_auth.features.signin.granting import Grant, Grants
-from gql_auth.features.throttle.core import Charges, Throttles, TooManyAttempts
+from gql_auth.features.signin.granting import Grant
+from gql_auth.features.signin.signing_up import NOTHING, SigningUp
+from gql_auth.features.throttle.core import Throttles
 from gql_auth.features.users.core import EmailNotVerified, User, Users
 from gql_auth.features.users.naming import (
-    Profile,
-    checked_profile,
-    comparable,
     name_of,
     names_of,
 )
 from gql_auth.kernel.caller import Caller, Client
-from gql_auth.kernel.clock import Clock
-from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable, Violation, ViolationCode
-from gql_auth.kernel.telemetry import Telemetry
+from gql_auth.kernel.errors import InvalidInput, Violation, ViolationCode
 from gql_auth.kernel.transports import Presented
-from gql_auth.kernel.unit import Unit, Units
-
-_COUNTING: Final = 2  # attempts of this process that are counted at a time
-_NONE: Final = Presented()
+from gql_auth.kernel.unit import Unit
 
 
-class SignIn:
+class SignIn(SigningUp):
     """The flows, over the units of a running system."""
-
-    def __init__(
-        self,
-        units: Units,
-        factor: PasswordFactor,
-        grants: Grants,
-        *,
-        password_min_length: int,
-        require_verified_email: bool,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> None:
-        self._units = units
-        self._factor = factor
-        self._grants = grants
-        self.entrance = Entrance(grants)
-        self._password_min_length = password_min_length
-        self._require_verified_email = require_verified_email
-        self._clock = clock
-        self._telemetry = telemetry
-        # Guesses at one account wait for one row: they wait here, and leave the database's
-        # connections to others.
-        self._counting = asyncio.Semaphore(_COUNTING)
-
-    async def signup(
-        self,
-        *,
-        email: str,
-        password: str,
-        username: str | None,
-        name: str | None,
-        locale: str | None = None,
-        client: Client,
-        presented: Presented = _NONE,
-    ) -> Grant:
-        """Make an account and sign in.
-
-        Args:
-            presented: the refresh token the client holds; its session ends with the new one's
-                beginning (ASVS 7.2.4), which travels the same way.
-
-        Raises:
-            InvalidInput, EmailTaken, UsernameTaken, TooManyAttempts, Unavailable.
-            EmailNotVerified: the operator demands that the address is verified first.
-        """
-        locale = locale or next(iter(wanted_of(client.languages or "")), None)
-        with self._telling(self._telemetry.signed_up):
-            created, session = await self._signup(
-                email, password, username, name, locale, client=client, presented=presented
-            )
-        return await self._grants.make(created, session, presented.transport)
-
-    async def _signup(
-        self,
-        email: str,
-        password: str,
-        username: str | None,
-        name: str | None,
-        locale: str | None,
-        *,
-        client: Client,
-        presented: Presented,
-    ) -> tuple[User, Session]:
-        user, stored = await self._prepare_account(
-            email, password, username, name, locale, by=client
-        )
-        async with self._units.write() as unit:
-            if self._require_verified_email:
-                await self._ask_for_account(unit, user, stored, client)
-            created = await unit.get(Users).create(user)
-            await unit.get(Passwords).add(created.id, stored)
-            await unit.get(Throttles).remember(names_of(created), client)
-            session = await self.entrance.open(unit, created, client, presented)
-            await unit.get(Audit).record(
-                Tag.SIGNED_UP, user_id=created.id, session_id=session.id, client=client
-            )
-            if await unit.get(Throttles).notice("", comparable(created.email), verified=False):
-                asked = asked_by(client, created.email)
-                await unit.get(Outbox).ask("verify-email", asked, only_if_migrated=True)
-        return created, session
-
-    @staticmethod
-    async def _ask_for_account(unit: Unit, user: Profile, stored: str, client: Client) -> NoReturn:
-        """The account is made by the link in a mail. Nothing is looked up here, and every such
-        sign-up is answered alike: nobody learns whether the address has an account.
-
-        Raises:
-            EmailNotVerified: always; what was asked for stays.
-            TooManyAttempts: too many mails.
-        """
-        await unit.get(Throttles).mail(comparable(user.email), client)
-        account = {"username": user.username, "name": user.name, "locale": user.locale}
-        wish = asked_by(client, user.email) | {"account": account, "password": stored}
-        await unit.get(Outbox).ask("signup", wish)
-        raise EmailNotVerified
-
-    async def create_account(
-        self, *, email: str, password: str, username: str | None, name: str | None,
-        roles: tuple[str, ...] = (), verified: bool = False,
-    ) -> User:  # fmt: skip
-        """Make an account without signing in, for operators.
-
-        Raises:
-            InvalidInput, EmailTaken, UsernameTaken, Unavailable.
-        """
-        user, stored = await self._prepare_account(email, password, username, name)
-        async with self._units.write() as unit:
-            users = unit.get(Users)
-            created = await users.create(user, verified=verified)
-            await unit.get(Passwords).add(created.id, stored)
-            await unit.get(Audit).record(Tag.USER_CREATED, user_id=created.id)
-            if roles:
-                await users.set_roles(created.id, roles)
-                created = await users.get(created.id) or created
-        return created
-
-    async def _prepare_account(
-        self,
-        email: str,
-        password: str,
-        username: str | None,
-        name: str | None,
-        locale: str | None = None,
-        *,
-        by: Client | None = None,
-    ) -> tuple[Profile, str]:
-        profile, violations = checked_profile(
-            email=email, username=username, name=name, locale=locale
-        )
-        violations += judge_new(
-            password,
-            "password",
-            min_length=self._password_min_length,
-            context=(email, username, name),
-        )
-        if violations:
-            raise InvalidInput(violations)
-        charge = (lambda throttles: throttles.signup(by)) if by is not None else None
-        may_tell = by is None or not self._require_verified_email
-        async with self._attempt(by, charge):
-            async with self._units.read() as unit:
-                await unit.get(Users).require_free(profile, email=may_tell)
-            return profile, await self._factor.hash(password)
 
     async def login(
         self,
@@ -202,7 +42,7 @@ class SignIn:
         username: str | None,
         password: str,
         client: Client,
-        presented: Presented = _NONE,
+        presented: Presented = NOTHING,
     ) -> Grant:
         """Sign in to an account.
 
@@ -358,50 +198,6 @@ class SignIn:
         async with self._units.write() as unit:
             await unit.get(Users).disable(user_id)
             return await unit.get(Sessions).end_all(user_id, EndReason.ACCOUNT_DISABLED)
-
-    @asynccontextmanager
-    async def _attempt(
-        self, client: Client | None, charge: Callable[[Throttles], Awaitable[Charges]] | None
-    ) -> AsyncIterator[None]:
-        """An attempt that is counted, and has a place for its hashing: both or neither.
-
-        Raises:
-            TooManyAttempts, Crowded: nothing was checked.
-        """
-        charges: Charges = ()
-        if client is not None and charge is not None:
-            self._factor.require_place(client)
-            async with self._counting, self._units.write() as unit:
-                charges = await charge(unit.get(Throttles))
-        with ExitStack() as held:
-            try:
-                held.enter_context(self._factor.place(client))
-            except Crowded:
-                async with self._units.write() as unit:
-                    await unit.get(Throttles).undo(charges)
-                raise
-            yield
-
-    @contextmanager
-    def _telling(self, tell: Callable[[str], None], *, success: bool = True) -> Iterator[None]:
-        """Tell how an attempt went; of a refresh, what its success was is told where it is."""
-        try:
-            yield
-        except TooManyAttempts:
-            tell("throttled")
-            raise
-        except Unavailable:
-            tell("unavailable")
-            raise
-        except InvalidInput:
-            tell("invalid")
-            raise
-        except Refused:
-            if success:
-                tell("refused")
-            raise
-        if success:
-            tell("succeeded")
 
 
 def _judge_login(email: str | None, username: str | None) -> list[Violation]:
