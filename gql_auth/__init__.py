@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gql_auth.app import GraphQLAuth
     from gql_auth.context import AuthContext
     from gql_auth.features.audit.core import Event, Tag
+    from gql_auth.features.mail.outlets import MailOutlet, TryLater, Undeliverable
     from gql_auth.features.users.core import User
     from gql_auth.kernel.caller import Caller
     from gql_auth.kernel.declaring import SettingsError
@@ -32,13 +33,16 @@ _HOMES = {
     "HasRole": "serving.permissions",
     "IsAuthenticated": "serving.permissions",
     "ListSize": "serving.costs.weights",
+    "MailOutlet": "features.mail.outlets",
     "Refused": "kernel.errors",
     "Settings": "kernel.settings",
     "SettingsError": "kernel.declaring",
     "Tag": "features.audit.core",
     "TokenRejected": "verifier",
+    "TryLater": "features.mail.outlets",
     "Unauthenticated": "kernel.errors",
     "Unavailable": "kernel.errors",
+    "Undeliverable": "features.mail.outlets",
     "User": "features.users.core",
     "Verifier": "verifier",
 }
@@ -54,13 +58,16 @@ __all__ = [
     "HasRole",
     "IsAuthenticated",
     "ListSize",
+    "MailOutlet",
     "Refused",
     "Settings",
     "SettingsError",
     "Tag",
     "TokenRejected",
+    "TryLater",
     "Unauthenticated",
     "Unavailable",
+    "Undeliverable",
     "User",
     "Verifier",
     "__version__",

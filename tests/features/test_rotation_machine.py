@@ -17,7 +17,7 @@ def test_rotation_keeps_its_promises(settings: Settings) -> None:
         run_state_machine_as_test(
             machine_on(world),
             settings=hypothesis.settings(
-                max_examples=25,  # scripts/soak tries 450; the model explores what is small, whole
+                max_examples=12,  # scripts/soak tries 450; the model explores what is small, whole
                 stateful_step_count=30,
                 deadline=None,
                 database=None,

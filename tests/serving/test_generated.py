@@ -24,7 +24,7 @@ REFUSED = CODES | {"UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT", "GRAPHQL_VA
                    "SERVICE_UNAVAILABLE"}  # fmt: skip
 BROKEN = REFUSED | {"GRAPHQL_PARSE_FAILED"}
 GENTLY = settings(
-    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 
 
