@@ -14,12 +14,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import select
 from starlette.types import ASGIApp
 
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands.protocols import HEAD_BYTES
+from gql_auth.features.mail.tables import MailRow
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.headers import HSTS, SECURITY_HEADERS
+from tests.database import look
 from tests.live import free_port, within
 from tests.process import Server, invoke, read_all, run, serving, until
 from tests.support import SECRET, GraphQLClient
@@ -145,6 +148,8 @@ async def test_several_workers_are_one_server(settings: Settings) -> None:
             await client.signup()
             one = server.line_of(client.last)["pid"]
             assert one != server.process.pid
+            # Stopped while it notes that the mail was sent, it would hold the lock of SQLite.
+            await within(20, lambda: not look(settings, select(MailRow.id)))
             await _answered_by_another(one, server, elsewhere, client)
 
             assert (await client.me())["data"]["me"]["email"] == "ada@example.com"
