@@ -34,13 +34,15 @@ def mail_domain(host: str) -> str:
 
 
 class Notice(StrEnum):
-    """What the owner of an account is told of by mail, unasked."""
+    """What the owner of an account is told of by mail, unasked: the names are those of the mails."""
 
     NEW_SIGN_IN = "new-sign-in"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - a notice
     EMAIL_CHANGED = "email-changed"
     TOKEN_REUSED = "token-reused"  # noqa: S105 - a notice
-    DELETION = "deletion"
+    DELETION_SCHEDULED = "deletion-scheduled"
+    DELETION_CANCELLED = "deletion-cancelled"
+    DELETION_DONE = "deletion-done"
 
 
 def notices(text: str) -> tuple[Notice, ...]:
@@ -236,7 +238,8 @@ class MailSettings:
     )  # fmt: skip
     notices: tuple[Notice, ...] = setting(
         tuple(Notice), notices, "What owners are told of by mail: `all`, `off`, or some of "
-        "`new-sign-in`, `password-changed`, `email-changed`, `token-reused`, `deletion`.",
+        "`new-sign-in`, `password-changed`, `email-changed`, `token-reused`, `deletion-scheduled`, "
+        "`deletion-cancelled`, `deletion-done`.",
         "password-changed,email-changed,token-reused",
     )  # fmt: skip
     throttle_mail_recipient: Rate | None = setting(

@@ -211,7 +211,7 @@ async def test_notices_can_be_turned_off(
     sqlite_settings: Settings, clock: SettableClock, box: Mailbox
 ) -> None:
     """What the operator has turned off is not sent; the rest is."""
-    settings = replace(sqlite_settings, notices=(Notice.DELETION,))
+    settings = replace(sqlite_settings, notices=(Notice.DELETION_SCHEDULED,))
     made = GraphQLAuth(settings, clock=clock, mail=box)
     transport = httpx.ASGITransport(create_app(made))
     async with (

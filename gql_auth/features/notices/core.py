@@ -1,7 +1,6 @@
 """Notices to owners: what somebody did to their account that they should know of."""
 
 from collections.abc import Collection
-from typing import Final
 from uuid import UUID
 
 from gql_auth.features.mail.core import Letter, MailKind, Outbox
@@ -11,16 +10,6 @@ from gql_auth.features.users.naming import comparable
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.mailing import Notice
-
-_NOTICE_OF: Final = {
-    MailKind.NEW_SIGN_IN: Notice.NEW_SIGN_IN,
-    MailKind.PASSWORD_CHANGED: Notice.PASSWORD_CHANGED,
-    MailKind.EMAIL_CHANGED: Notice.EMAIL_CHANGED,
-    MailKind.TOKEN_REUSED: Notice.TOKEN_REUSED,
-    MailKind.DELETION_SCHEDULED: Notice.DELETION,
-    MailKind.DELETION_CANCELLED: Notice.DELETION,
-    MailKind.DELETION_DONE: Notice.DELETION,
-}
 
 
 class Notices:
@@ -46,7 +35,7 @@ class Notices:
 
     def wants(self, kind: MailKind) -> bool:
         """Whether the operator has not turned it off."""
-        return _NOTICE_OF[kind] in self._wanted
+        return Notice(kind.value) in self._wanted
 
     async def tell(self, kind: MailKind, user: User, client: Client | None, **more: str) -> None:
         """Tell the owner, at the address that `user` has.
