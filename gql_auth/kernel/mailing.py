@@ -34,7 +34,7 @@ def mail_domain(host: str) -> str:
 
 
 class Notice(StrEnum):
-    """What the owner of an account is told of by mail, unasked: the names are those of the mails."""
+    """What owners are told of by mail, unasked; the names are those of the mails."""
 
     NEW_SIGN_IN = "new-sign-in"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 - a notice
