@@ -10,7 +10,7 @@ from gql_auth.kernel.caller import Caller
 from gql_auth.kernel.errors import Refused, Unauthenticated
 from gql_auth.serving.connections import Connection, Connections
 
-_PATIENCE: Final = 0.5  # seconds that last words may take
+_PATIENCE: Final = 2.0  # seconds that last words may take; a busy database makes them late
 _LATE: Final = 0.01  # seconds after a token's end, so that it is over when somebody looks
 
 # Which operation of a socket the code runs for.
