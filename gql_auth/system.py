@@ -85,6 +85,7 @@ class System:
             rules,
             settings.access_token_ttl,
             names_scopes=settings.federation,
+            cached=settings.token_cache,
         )
         self._ended = EndedSessions(clock, settings.access_token_ttl + 2 * settings.clock_leeway)
         self._events = SessionEvents(clock)

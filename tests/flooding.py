@@ -8,7 +8,7 @@ from pathlib import Path
 
 from graphql import GraphQLError, specified_rules
 
-from gql_auth.app import build_schema
+from gql_auth.building import build_schema
 from gql_auth.serving.documents import Known
 
 _KINDS = (

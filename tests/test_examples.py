@@ -113,12 +113,12 @@ def test_the_blocks_of_a_page_run(
 # What is done with the last of the blocks, and what that says.
 END = {
     "library.md": """
-from gql_auth.app import build_schema
+from gql_auth.building import build_schema
 printed = build_schema(query=Query, subscription=Subscription).as_str()
 print(*(line.strip() for line in printed.splitlines() if "invite" in line or "ticks" in line))
 """,
     "federation.md": """
-from gql_auth.app import build_schema
+from gql_auth.building import build_schema
 printed = build_schema(query=Query, settings=auth.settings).as_str()
 print(*(line.strip() for line in printed.splitlines() if "cost" in line or "Product @" in line))
 """,

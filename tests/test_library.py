@@ -37,7 +37,8 @@ from gql_auth import (
     Tag,
     User,
 )
-from gql_auth.app import build_schema, create_app
+from gql_auth.app import create_app
+from gql_auth.building import build_schema
 from gql_auth.features.users.core import Users
 from tests.live import STEP, serving, within
 from tests.support import (

@@ -7,19 +7,24 @@ one line at the end of the period, with how many there were, and a count in the 
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
+from functools import lru_cache
 from threading import Timer
-from typing import Final, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
 from gql_auth.kernel.addresses import client_of
 from gql_auth.kernel.clock import monotonic
+from gql_auth.kernel.lines import REQUEST, REQUESTS
 from gql_auth.kernel.parsing import Rate
 
 ALL: Final = 10  # times as many lines for all accounts and addresses together
 TRACEBACK: Final = 10  # lines that one with a traceback is worth
 SOURCES: Final = 10_000  # told apart in one period; further ones are one together
 _OTHERS: Final = "others"
+
+if TYPE_CHECKING:
+    from threading import RLock  # a function, to whoever runs this
 
 
 class _Kind(NamedTuple):
@@ -31,6 +36,11 @@ class _Kind(NamedTuple):
     line: int
     outcome: str  # the event's tag, or whether the request was refused
     defect: str  # the exception's class, and where it was raised
+
+
+_ANSWERED: Final = _Kind(REQUESTS, logging.INFO, 0, "", "")
+_REFUSED: Final = _ANSWERED._replace(outcome="refused")
+_client_of: Final = lru_cache(1_024)(client_of)
 
 
 class _Tally:
@@ -69,55 +79,98 @@ class Floodgate(logging.StreamHandler[TextIO]):
         self._totals: dict[_Kind, int] = {}
         self._messages: dict[_Kind, str] = {}
         self._timer: Timer | None = None
+        self._kept: list[bytes] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or count it."""
-        if self._rate is None:
-            super().emit(record)
+        self._write_kept()
+        kind = _kind_of(record)
+        # Somebody with an account is known, and bounded alone: many such are a busy hour.
+        honest = hasattr(record, "user_id") and not kind.outcome
+        source = _source_of(record)
+        written = self._take(kind, source, str(record.msg), record.levelname, honest=honest)
+        if not written:
             return
+        if self._rate and record.exc_info and written > max(self._rate.limit // TRACEBACK, 1):
+            record = _without_traceback(record)
+        super().emit(record)
+
+    def takes_request(self, note: Mapping[str, Any]) -> bool:
+        """Whether the line of a request is to be written; if not, it is counted."""
+        refused = "codes" in note
+        account = note.get("user_id")
+        source = account or (_client_of(note["ip"]) if "ip" in note else "")
+        kind = _REFUSED if refused else _ANSWERED
+        honest = account is not None and not refused
+        with self._guard:
+            return self._take(kind, source, REQUEST, "INFO", honest=honest) > 0
+
+    def keep(self, line: bytes) -> bool:
+        """Keep a whole line, to be written with others; whether it is the first of them. Whatever
+        is logged afterwards is written after it."""
+        with self._guard:
+            self._kept.append(line)
+            return len(self._kept) == 1
+
+    def write_kept(self) -> None:
+        """Write what is kept."""
+        with self._guard:
+            self._write_kept()
+
+    def _write_kept(self) -> None:
+        if not self._kept:
+            return
+        kept, self._kept = self._kept, []
+        try:
+            self.stream.write((b"\n".join(kept) + b"\n").decode())
+            self.flush()
+        except Exception:  # noqa: BLE001 - as the standard library has it: logging never fails
+            self.handleError(logging.makeLogRecord({"msg": REQUEST}))
+
+    def _take(self, kind: _Kind, source: str, message: str, level: str, *, honest: bool) -> int:
+        """How many lines of the kind the source has with this one; 0 if it is left out."""
+        if self._rate is None:
+            return 1
         now = self._now()
         if now >= self._ends:
             self._settle()
             self._ends = now + self._rate.period.total_seconds()
-        kind, source = _kind_of(record), _source_of(record)
         tally = self._tally(kind, source)
-        if self._is_spent(kind, tally, record):
+        spent = tally.written >= self._rate.limit
+        if spent or (not honest and self._totals.get(kind, 0) >= ALL * self._rate.limit):
             tally.left_out += 1
-            self._messages.setdefault(kind, str(record.msg))
+            self._messages.setdefault(kind, message)
             self._remember(self._ends - now)
-            self.left_out(record.levelname.lower())
-            return
+            self.left_out(level.lower())
+            return 0
         tally.written += 1
         self._totals[kind] = self._totals.get(kind, 0) + 1
-        if record.exc_info and tally.written > max(self._rate.limit // TRACEBACK, 1):
-            record = _without_traceback(record)
-        super().emit(record)
+        return tally.written
 
     def settle(self) -> None:
         """End the period: write how many lines were left out in it."""
-        self.acquire()
-        try:
+        with self._guard:
             self._settle()
-        finally:
-            self.release()
+
+    @property
+    def _guard(self) -> "RLock":
+        """The handler's lock, which the standard library holds around `emit`."""
+        assert self.lock is not None  # noqa: S101 - made when the handler was
+        return self.lock
 
     def close(self) -> None:
         """Write what is owed; the process ends."""
         self.settle()
+        self.write_kept()
         super().close()
 
     def _tally(self, kind: _Kind, source: str) -> _Tally:
-        if len(self._tallies) >= SOURCES and (kind, source) not in self._tallies:
-            source = _OTHERS
-        return self._tallies.setdefault((kind, source), _Tally())
-
-    def _is_spent(self, kind: _Kind, tally: _Tally, record: logging.LogRecord) -> bool:
-        assert self._rate is not None  # noqa: S101 - asked only with a rate
-        if tally.written >= self._rate.limit:
-            return True
-        # Somebody with an account is known, and bounded alone: many such are a busy hour.
-        honest = hasattr(record, "user_id") and not kind.outcome
-        return not honest and self._totals.get(kind, 0) >= ALL * self._rate.limit
+        found = self._tallies.get((kind, source))
+        if found is None:
+            if len(self._tallies) >= SOURCES:
+                source = _OTHERS
+            found = self._tallies.setdefault((kind, source), _Tally())
+        return found
 
     def _remember(self, seconds: float) -> None:
         """See to it that the period is settled though nothing else is logged."""
@@ -144,6 +197,8 @@ class Floodgate(logging.StreamHandler[TextIO]):
 
 def _kind_of(record: logging.LogRecord) -> _Kind:
     is_refused = hasattr(record, "codes") or hasattr(record, "refused")
+    if record.name == REQUESTS and record.msg == REQUEST:
+        return _REFUSED if is_refused else _ANSWERED
     outcome = getattr(record, "tag", None) or ("refused" if is_refused else "")
     return _Kind(record.name, record.levelno, record.lineno, outcome, _defect_of(record))
 
@@ -162,7 +217,7 @@ def _source_of(record: logging.LogRecord) -> str:
     if account := getattr(record, "user_id", None):
         return str(account)
     address = getattr(record, "ip", None)
-    return client_of(address) if address else ""
+    return _client_of(address) if address else ""
 
 
 def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:

@@ -34,9 +34,7 @@ _CORE: Final = ("timestamp", "level", "logger", "pid", "event", "request_id", "r
 
 def configure(settings: Settings) -> Floodgate:
     """Send everything that is logged through one formatter and one bound on what repeats."""
-    as_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
-    )
+    as_json = is_json(settings)
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if as_json
@@ -69,6 +67,13 @@ def configure(settings: Settings) -> Floodgate:
     # It warns of each malformed `tracestate`, which any stranger may send, and quotes it.
     logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
     return handler
+
+
+def is_json(settings: Settings) -> bool:
+    """Whether lines are JSON, or text for a terminal."""
+    if settings.log_format == "auto":
+        return not sys.stderr.isatty()
+    return settings.log_format == "json"
 
 
 def name_refusals(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:

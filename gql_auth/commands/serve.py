@@ -22,6 +22,7 @@ from gql_auth._version import __version__
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands import logs
 from gql_auth.commands.floods import Floodgate
+from gql_auth.commands.lines import FastLines
 from gql_auth.commands.metrics import PATH, MetricsPort, exposure, shared_folder
 from gql_auth.commands.protocols import Protocol, Socket
 from gql_auth.commands.running import NOT_READY, err, explained, fail, load_settings, out
@@ -158,6 +159,8 @@ class Factory:
         elif self.folder is not None:
             _join(self.folder, auth)
         gate.left_out = auth.telemetry.left_out
+        if logs.is_json(self.settings):
+            auth.lines = FastLines(gate)
         _end_in_order(auth, self.settings.shutdown_delay.total_seconds())
         return _settled(create_app(auth), gate)
 

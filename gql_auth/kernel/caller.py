@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import cast
 from uuid import UUID
 
@@ -23,7 +24,11 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The account and session that a verified access token speaks for."""
+    """The account and session that a verified access token speaks for.
+
+    Requests with one token may share it, so in the server nothing in `claims` can be changed:
+    objects in it are read-only mappings, and lists are tuples.
+    """
 
     user_id: UUID
     session_id: UUID
@@ -35,3 +40,17 @@ class Caller:
     def expires_at(self) -> datetime:
         """When the token's time is over."""
         return datetime.fromtimestamp(cast(float, self.claims["exp"]), UTC)
+
+
+def frozen(value: object) -> object:
+    """What JSON holds, so that nobody can change it."""
+    if isinstance(value, dict):
+        return MappingProxyType({name: frozen(each) for name, each in value.items()})
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+
+def thawed(value: object) -> object:
+    """A copy of what is frozen, to be changed at will."""
+    if isinstance(value, Mapping):
+        return {name: thawed(each) for name, each in value.items()}
+    return list(map(thawed, value)) if isinstance(value, tuple) else value

@@ -22,6 +22,7 @@ from gql_auth.kernel.judging import judge
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.mailing import MailSettings, mail_domain
 from gql_auth.kernel.parsing import Network, Rate, choice, switch
+from gql_auth.kernel.speeding import Speeding
 from gql_auth.kernel.transports import TransportSettings
 from gql_auth.kernel.watching import Watching
 
@@ -35,7 +36,13 @@ ProxyHeader = Literal["auto", "x-forwarded-for", "forwarded"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(
-    OperationLimits, ConnectionLimits, Federating, Watching, TransportSettings, MailSettings
+    OperationLimits,
+    ConnectionLimits,
+    Federating,
+    Speeding,
+    Watching,
+    TransportSettings,
+    MailSettings,
 ):
     """What an operator decides. Spans are `timedelta`; see docs/configuration.md.
 

@@ -14,7 +14,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from gql_auth.kernel.entropy import random_bytes
+from gql_auth.kernel.entropy import random_label
 
 _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 SIGN_IN: Final = "sign-in"
@@ -60,11 +60,18 @@ class Trace:
         span_id: 16 hexadecimal digits, where spans are recorded.
     """
 
-    __slots__ = ("_token", "span_id", "trace_id")
+    __slots__ = ("_id", "_token", "span_id")
 
     def __init__(self, trace_id: str | None = None, span_id: str | None = None) -> None:
-        self.trace_id = trace_id or random_bytes(16).hex()
+        self._id = trace_id
         self.span_id = span_id
+
+    @property
+    def trace_id(self) -> str:
+        """The trace's id, made up when somebody asks for it first."""
+        if self._id is None:
+            self._id = random_label(16).hex()
+        return self._id
 
     def __enter__(self) -> Self:
         self._token: Token[Trace | None] = _here.set(self)
@@ -160,6 +167,10 @@ class Telemetry:
         """An operation went beyond one of its bounds and was refused: `depth`, `tokens`, ….
         The values are the keys of `gql_auth.serving.costs.exceeding.BOUNDS`."""
 
+    def interpreted(self, why: str) -> None:
+        """An operation that came again was run by graphql-core's executor, not by a plan:
+        because of the host's `extension`, a `directive` of its own, or what plans do not cover."""
+
     def removed(self, what: str, count: int) -> None:
         """Housekeeping removed rows: `sessions`, `events`, `throttles`, `addresses`, `links`,
         `mails` or `accounts`."""
@@ -245,6 +256,10 @@ class Several(Telemetry):
     def exceeded(self, bound: str) -> None:
         for each in self._members:
             each.exceeded(bound)
+
+    def interpreted(self, why: str) -> None:
+        for each in self._members:
+            each.interpreted(why)
 
     def removed(self, what: str, count: int) -> None:
         for each in self._members:

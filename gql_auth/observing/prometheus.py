@@ -81,6 +81,11 @@ class Prometheus(Telemetry):
         self._exceeded = self._counter(
             "exceeded", "Operations refused because they ask for too much.", "bound", known=_BOUNDS
         )
+        self._interpreted = self._counter(
+            "interpreted_operations",
+            "Operations that came again and were run by the executor, not by a plan.",
+            "why",
+        )
         self._removed = self._counter(
             "removed_rows", "Rows that housekeeping removed.", "what", known=_REMOVED
         )
@@ -194,6 +199,10 @@ class Prometheus(Telemetry):
     def exceeded(self, bound: str) -> None:
         """Count an operation that asked for too much."""
         self._exceeded.labels(bound).inc()
+
+    def interpreted(self, why: str) -> None:
+        """Count an operation that the executor ran."""
+        self._interpreted.labels(why).inc()
 
     def left_out(self, level: str) -> None:
         """Count a line that the log lacks."""

@@ -1,13 +1,13 @@
 """What a resolver knows of its request."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
 from gql_auth.kernel.addresses import origin_of
-from gql_auth.kernel.caller import Caller, Client
+from gql_auth.kernel.caller import Caller, Client, thawed
 from gql_auth.kernel.errors import Forbidden, Unauthenticated
 from gql_auth.kernel.parsing import Network
 from gql_auth.kernel.transports import Transport
@@ -23,6 +23,7 @@ from gql_auth.serving.transports import (
 
 _USER_AGENT_LENGTH: Final = 512
 _LANGUAGES_LENGTH: Final = 200
+_ADDRESS_LENGTH: Final = 45  # of IPv6 with IPv4 in it
 
 
 class Doorkeeper(Keeper, Protocol):
@@ -95,22 +96,32 @@ class RequestContext:
         return self.system.units
 
     @property
+    def address(self) -> str | None:
+        """Where the request comes from: the connection's own address, unless a trusted proxy says
+        whom it speaks for."""
+        peer = self.request.scope.get("client")
+        trusted = self.system.trusted_proxies
+        if not trusted:
+            return peer[0][:_ADDRESS_LENGTH] if peer else None
+        headers = self.request.headers
+        address = origin_of(
+            peer[0] if peer else None,
+            forwarded_for=headers.getlist("x-forwarded-for"),
+            forwarded=headers.getlist("forwarded"),
+            trusted=trusted,
+            header=self.system.proxy_header,
+        )
+        return address[:_ADDRESS_LENGTH] if address else None
+
+    @property
     def client(self) -> Client:
-        """The far end of the line. The address is the connection's own, unless a trusted proxy
-        says whom it speaks for."""
+        """The far end of the line."""
         if self._client is None:
-            peer, headers = self.request.client, self.request.headers
-            address = origin_of(
-                peer.host if peer else None,
-                forwarded_for=headers.getlist("x-forwarded-for"),
-                forwarded=headers.getlist("forwarded"),
-                trusted=self.system.trusted_proxies,
-                header=self.system.proxy_header,
-            )
+            headers = self.request.headers
             agent = headers.get("user-agent", "")[: 4 * _USER_AGENT_LENGTH]
             printable = "".join(letter for letter in agent if letter.isprintable())
             self._client = Client(
-                address[:45] if address else None,
+                self.address,
                 printable[:_USER_AGENT_LENGTH] or None,
                 ",".join(headers.getlist("accept-language"))[:_LANGUAGES_LENGTH] or None,
             )
@@ -172,7 +183,7 @@ class RequestContext:
     @property
     def claims(self) -> dict[str, object]:
         """The claims of the access token, the host's own among them."""
-        return dict(self.caller.claims) if self.caller else {}
+        return cast(dict[str, object], thawed(self.caller.claims)) if self.caller else {}
 
     def refresh_door(self, token: str | None = None) -> RefreshCookie | RefreshBody:
         """The door to the refresh token; every field that reads or answers one comes through
@@ -230,7 +241,11 @@ class RequestContext:
         """The token of `Authorization: Bearer …` (RFC 6750), or of a socket's `connection_init`,
         where browsers cannot set headers. Something that is there but no bearer token is given
         on as it is, to be found invalid."""
-        values = self.request.headers.getlist("authorization")
+        values: list[str] = [
+            value.decode("latin-1")
+            for name, value in self.request.scope["headers"]
+            if name == b"authorization"
+        ]
         if not values and self.connection_params:
             for name in ("Authorization", "authorization"):
                 if value := self.connection_params.get(name):

@@ -13,6 +13,8 @@ from graphql import (
     TokenKind,
 )
 
+from gql_auth.plans import Plan
+
 _TOKEN_BYTES: Final = 500  # of memory that a parsed document takes for each of its tokens
 _LARGEST: Final = 10  # a document takes no more than this part of the whole
 _NEWCOMERS: Final = 5  # nor newcomers together more than this part
@@ -31,6 +33,8 @@ class Known:
     fragments: Mapping[str, FragmentDefinitionNode] = field(default_factory=dict)
     # A mutation with a string in its text, which may be a password or a token.
     spells_secrets: bool = False
+    # By the operation's name: its plan, or why there is none.
+    plans: dict[str | None, Plan | str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, text: str, document: DocumentNode) -> "Known":

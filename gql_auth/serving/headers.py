@@ -4,7 +4,7 @@ import logging
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,7 +50,10 @@ class SecureHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
-        self._headers = headers_of(https=https)
+        self._headers = [
+            (name.lower().encode(), value.encode())
+            for name, value in headers_of(https=https).items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, adding what lacks when the answer starts."""
@@ -92,7 +95,7 @@ def _told_by_http(send: Send) -> Send:
     return send_told
 
 
-def _add_missing(message: MutableMapping[str, Any], wanted: dict[str, str]) -> None:
-    headers = MutableHeaders(scope=message)
-    for name, value in wanted.items():
-        headers.setdefault(name, value)
+def _add_missing(message: MutableMapping[str, Any], wanted: list[tuple[bytes, bytes]]) -> None:
+    given = message.setdefault("headers", [])
+    names = {name for name, _ in given}
+    message["headers"] = [*given, *(each for each in wanted if each[0] not in names)]

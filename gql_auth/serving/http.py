@@ -1,16 +1,18 @@
 """From HTTP to a GraphQL request and back: bounded reading, status codes."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from starlette.datastructures import Headers, QueryParams
-from starlette.requests import ClientDisconnect, Request
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope
 
 from gql_auth.serving import errors
 from gql_auth.serving.costs.exceeding import Exceeded
+from gql_auth.serving.head import Head
+from gql_auth.serving.waiting import within
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -19,6 +21,7 @@ MAX_BODY: Final = 1_000_000  # bytes
 BODY_TIME: Final = 10.0  # seconds
 # What the draft of persisted documents calls it, and what Relay does.
 _IDS: Final = ("documentId", "doc_id")
+_TYPE_LENGTH: Final = 200  # characters of `Content-Type` that are looked at
 _QUERY: Final = "`query` must be a string holding a GraphQL document"
 # Data beside errors: GraphQL over HTTP's own number, within what every client takes for success.
 PARTIAL: Final = 294
@@ -67,7 +70,7 @@ class Asked:
     is_batch: bool = False
 
 
-async def read_request(request: Request, *, max_batch: int = 1) -> Asked:
+async def read_request(scope: Scope, head: Head, receive: Receive, *, max_batch: int = 1) -> Asked:
     """What an HTTP request asks for.
 
     Args:
@@ -77,13 +80,13 @@ async def read_request(request: Request, *, max_batch: int = 1) -> Asked:
         BadRequest: with the status and the mend.
         Exceeded: more operations than that.
     """
-    if request.method == "GET":
-        return Asked((_from_query(request.query_params),))
-    require_json(request.headers)
-    return _from_body(await _read_body(request), max_batch)
+    if scope["method"] == "GET":
+        return Asked((_from_query(QueryParams(scope["query_string"])),))
+    require_json(head)
+    return _from_body(await _read_body(head, receive), max_batch)
 
 
-def require_json(headers: Headers) -> None:
+def require_json(head: Head) -> None:
     """Come back if the body says it is JSON in UTF-8.
 
     Other types would reach us from a page of any site without a preflight (ASVS 3.5.2).
@@ -91,36 +94,54 @@ def require_json(headers: Headers) -> None:
     Raises:
         BadRequest: 415.
     """
-    values = headers.getlist("content-type")
-    media, *parameters = (part.strip().lower() for part in (values or [""])[0].split(";"))
-    if len(values) != 1 or media != JSON:
-        raise BadRequest(415, f"Content-Type must be {JSON}")
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "charset" and value.strip('"') not in {"utf-8", "utf8"}:
-            raise BadRequest(415, "The charset must be utf-8")
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    types = head.all(b"content-type")
+    if problem := _problem_of_type(types[0][:_TYPE_LENGTH] if len(types) == 1 else ""):
+        raise BadRequest(415, problem)
+    if any(each.lower() != "identity" for each in head.all(b"content-encoding")):
         raise BadRequest(415, "Content-Encoding is not supported: send the body as it is")
 
 
-async def _read_body(request: Request) -> bytes:
-    too_large = BadRequest(413, f"The body is larger than {MAX_BODY} bytes")
-    announced = request.headers.get("content-length", "0")
-    # ASCII first: isdigit() alone takes "²", which int() does not.
-    if announced.isascii() and announced.isdigit() and int(announced[:20]) > MAX_BODY:
-        raise too_large
-    body = bytearray()
+@lru_cache(maxsize=64)
+def _problem_of_type(value: str) -> str | None:
+    """What is wrong with a `Content-Type`."""
+    media, *parameters = (part.strip().lower() for part in value.split(";"))
+    if media != JSON:
+        return f"Content-Type must be {JSON}"
+    for parameter in parameters:
+        name, _, said = parameter.partition("=")
+        if name.strip() == "charset" and said.strip('"') not in {"utf-8", "utf8"}:
+            return "The charset must be utf-8"
+    return None
+
+
+async def _read_body(head: Head, receive: Receive) -> bytes:
+    announced = head.one(b"content-length")
+    # bytes.isdigit() takes ASCII's digits alone.
+    if announced is not None and announced.isdigit() and int(announced[:20]) > MAX_BODY:
+        raise _too_large()
     try:
-        async with asyncio.timeout(BODY_TIME):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise too_large
+        return await within(BODY_TIME, _collect(receive))
     except TimeoutError:
         raise BadRequest(408, f"The body did not arrive within {BODY_TIME:g} s") from None
-    except ClientDisconnect:
-        raise BadRequest(400, "The connection ended before the body") from None
-    return bytes(body)
+
+
+async def _collect(receive: Receive) -> bytes:
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest(400, "The connection ended before the body")
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks) if len(chunks) > 1 else chunk
+
+
+def _too_large() -> BadRequest:
+    return BadRequest(413, f"The body is larger than {MAX_BODY} bytes")
 
 
 def _from_body(body: bytes, max_batch: int) -> Asked:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from strawberry.types.execution import ExecutionContext
-
 from gql_auth.kernel.telemetry import SIGN_IN
 from gql_auth.serving.context import RequestContext
 
@@ -38,12 +36,12 @@ class Seen:
             self.proven_by = SIGN_IN
 
 
-def note(context: RequestContext, execution: ExecutionContext) -> None:
+def note(context: RequestContext, kind: str, name: str | None) -> None:
     """Note which operation is about to be run."""
     seen = context.request.scope.get(_KEY)
     if isinstance(seen, Seen):
-        seen.kind = execution.operation_type.value
-        seen.operation = execution.operation_name or None
+        seen.kind = kind
+        seen.operation = name or None
 
 
 def begin(scope: Any) -> Seen:

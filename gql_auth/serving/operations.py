@@ -1,11 +1,14 @@
 """Puts our judgement of documents in the place of Strawberry's parsing and validation."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import ExecutionResult, GraphQLError
 from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
 
+from gql_auth.kernel.telemetry import Telemetry
+from gql_auth.plans import Plan
 from gql_auth.serving import observed
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.documents import Known
@@ -18,6 +21,7 @@ class JudgedOperations(SchemaExtension):
 
     def __init__(self) -> None:
         self._known: Known | None = None
+        self._comes_again = False
 
     @property
     def _schema(self) -> AuthSchema:
@@ -35,6 +39,7 @@ class JudgedOperations(SchemaExtension):
         schema.persisted.require_trusted(text)
         self._known = schema.judge.find(text)
         if self._known is not None:
+            self._comes_again = True
             context.graphql_document = self._known.document
         else:
             context.graphql_document = schema.judge.parse(text)
@@ -61,6 +66,35 @@ class JudgedOperations(SchemaExtension):
         context.pre_execution_errors = problems or []
         yield
 
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Run the plan of an operation that comes again, instead of the executor."""
+        execution = self.execution_context
+        plan = self._plan() if self._comes_again else None
+        if plan is not None:
+            said = plan.execute(
+                execution.root_value,
+                execution.context,
+                execution.variables,
+                operation_extensions=execution.operation_extensions,
+            )
+            execution.result = said if isinstance(said, ExecutionResult) else await said
+        yield
+
+    def _plan(self) -> Plan | None:
+        execution = self.execution_context
+        known = self._known
+        if known is None or execution.operation_type is OperationType.SUBSCRIPTION:
+            return None
+        context = execution.context
+        telemetry = Telemetry()
+        if isinstance(context, RequestContext):
+            telemetry = context.system.part(Telemetry)
+        operation = known.operation(execution._provided_operation_name)  # noqa: SLF001 - as below
+        if operation is None:
+            return None
+        name = operation.name.value if operation.name else None
+        return self._schema.planner.plan_of(known, name, telemetry.interpreted)
+
     def _admit(self, known: Known) -> None:
         execution = self.execution_context
         context = execution.context if isinstance(execution.context, RequestContext) else None
@@ -71,4 +105,4 @@ class JudgedOperations(SchemaExtension):
         count = self._schema.judge.check_operation(known, named, execution.variables, spent=spent)
         if context is not None:
             context.credentials = spent + count
-            observed.note(context, execution)
+            observed.note(context, execution.operation_type.value, execution.operation_name)

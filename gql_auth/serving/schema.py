@@ -3,11 +3,17 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError, GraphQLObjectType, is_named_type, specified_rules
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    GraphQLObjectType,
+    is_named_type,
+    specified_rules,
+)
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.permission import PermissionExtension
 from strawberry.schema.config import StrawberryConfig
@@ -17,13 +23,17 @@ from strawberry.types.field import StrawberryField
 
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry
+from gql_auth.plans import Plan
 from gql_auth.serving import errors as answers
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.documents import DocumentCache
+from gql_auth.serving.http import GraphQLRequest
 from gql_auth.serving.judging import Judge
 from gql_auth.serving.permissions import Guard
 from gql_auth.serving.persisted import Manifest, Persisted
+from gql_auth.serving.planning import Planner
+from gql_auth.serving.waiting import within
 
 _log = logging.getLogger("gql_auth.documents")
 
@@ -52,9 +62,20 @@ class AuthSchema(strawberry.Schema):
         asked.resolve = lambda each, info: is_named_type(each) and of_named(each, info)
 
     def open_documents(
-        self, limits: OperationLimits, *, credentials: int, manifest: Manifest | None = None
+        self,
+        limits: OperationLimits,
+        *,
+        credentials: int,
+        manifest: Manifest | None = None,
+        compiled: bool = True,
+        hosts: Sequence[object] = (),
     ) -> None:
-        """Bound what may be asked, and keep what was found valid."""
+        """Bound what may be asked, and keep what was found valid.
+
+        Args:
+            compiled: operations that come again run by a plan.
+            hosts: the host's extensions.
+        """
         cache = DocumentCache()
         self.conceals = not limits.introspection
         self.judge = Judge(self._schema, limits, credentials=credentials, cache=cache)
@@ -65,6 +86,9 @@ class AuthSchema(strawberry.Schema):
             automatic=limits.persisted_queries,
         )
         self.timeout = limits.operation_timeout.total_seconds()
+        self.planner = Planner(
+            self._schema, hosts, enabled=compiled, directives=bool(self.directives)
+        )
         if manifest is not None:
             self._look_over(manifest)
 
@@ -102,17 +126,57 @@ class AuthSchema(strawberry.Schema):
                 raise
             raise Exceeded("time", limit=round(self.timeout)) from None
 
+    async def run_plan(
+        self, plan: Plan, text: str, asked: GraphQLRequest, context: RequestContext
+    ) -> ExecutionResult:
+        """The result of an operation that was found valid and within its bounds, within its time;
+        as `execute` gives it."""
+        try:
+            said = plan.execute(
+                None, context, asked.variables, operation_extensions=asked.extensions
+            )
+            result = said if isinstance(said, ExecutionResult) else await self._in_time(said)
+        except Exception as error:  # noqa: BLE001 - as Strawberry has it: told or masked
+            told = error if isinstance(error, GraphQLError) else None
+            told = told or GraphQLError(str(error), original_error=error)
+            return self.refused(told, text, asked.variables, context)
+        if result.errors:
+            self._tell(result.errors, self._spelled(text, asked.variables), context)
+        return result
+
+    async def _in_time(self, awaitable: Awaitable[ExecutionResult]) -> ExecutionResult:
+        try:
+            return await within(self.timeout, awaitable)
+        except TimeoutError:
+            raise Exceeded("time", limit=round(self.timeout)) from None
+
+    def refused(
+        self,
+        error: GraphQLError,
+        text: str,
+        variables: Mapping[str, Any] | None,
+        context: RequestContext,
+    ) -> ExecutionResult:
+        """The result of an operation that was not run."""
+        self._tell([error], self._spelled(text, variables), context)
+        return ExecutionResult(None, [error])
+
     def written(self, execution: ExecutionContext) -> str | None:
         """What the client sent, where errors may name nothing else of the schema."""
-        return f"{execution.query} {execution.variables}" if self.conceals else None
+        return self._spelled(execution.query, execution.variables)
+
+    def _spelled(self, text: str | None, variables: Mapping[str, Any] | None) -> str | None:
+        return f"{text} {variables}" if self.conceals else None
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Translate instead of logging every refusal with a traceback."""
         written = self.written(execution_context) if execution_context else None
+        self._tell(errors, written, execution_context.context if execution_context else None)
+
+    def _tell(self, errors: list[GraphQLError], written: str | None, context: object) -> None:
         answers.translate(errors, written=written)
-        context = execution_context.context if execution_context else None
         if isinstance(context, RequestContext):
             for error in errors:
                 if isinstance(error, Exceeded):

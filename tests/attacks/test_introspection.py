@@ -8,7 +8,7 @@ import httpx
 import pytest
 from graphql import get_introspection_query
 
-from gql_auth.app import build_schema
+from gql_auth.building import build_schema
 from gql_auth.kernel.settings import Settings
 from tests.attacks.browser import ask, serving
 from tests.support import LOGIN, SIGNUP, reason_of

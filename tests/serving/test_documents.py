@@ -196,7 +196,7 @@ def test_a_file_that_is_no_manifest(
     content: str | None, sqlite_settings: Settings, tmp_path: Path
 ) -> None:
     """The start fails, and names the setting and the trouble; it never runs without the list."""
-    from gql_auth.app import build_schema
+    from gql_auth.building import build_schema
 
     path = tmp_path / "documents.json"
     if content is not None:

@@ -17,7 +17,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gql_auth.app import build_schema
+from gql_auth.building import build_schema
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.explorer import Explorer
 from tests.attacks.browser import serving

@@ -16,7 +16,7 @@ from sqlalchemy import event, text, update
 from strawberry import federation
 
 from gql_auth import AuthContext, Caller, Forbidden, GraphQLAuth, Guard, HasRole, IsAuthenticated
-from gql_auth.app import build_schema
+from gql_auth.building import build_schema
 from gql_auth.features.users.core import Users
 from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.settings import Settings

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis_graphql import from_schema
 
 from gql_auth import GraphQLAuth
-from gql_auth.app import build_schema, create_app
+from gql_auth.app import create_app
+from gql_auth.building import build_schema
 from gql_auth.kernel.settings import Settings
 from gql_auth.serving.costs.exceeding import CODES
 from gql_auth.storage.migrate import migrate

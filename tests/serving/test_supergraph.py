@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gql_auth.app import build_schema
+from gql_auth.building import build_schema
 from tests import node
 from tests.process import Server, run, serving
 from tests.serving.test_federation import SUBGRAPH, Query

@@ -52,18 +52,32 @@ def read_access_token(
     if claims.get("iss") != rules.issuer or claims.get("aud") != rules.audience:
         raise jws.NotOurs
     issued, expires = jws.number_date(claims, "iat"), jws.number_date(claims, "exp")
-    not_before = jws.number_date(claims, "nbf") if "nbf" in claims else issued
-    present = now.timestamp()
-    if max(issued, not_before) > present + rules.clock_leeway.total_seconds():
-        raise jws.NotOurs
+    if "nbf" in claims:
+        jws.number_date(claims, "nbf")
     if expires <= issued or (
         rules.max_life is not None and expires - issued > rules.max_life.total_seconds()
     ):
         raise jws.NotOurs
     caller = _caller(claims)
-    if present >= expires + rules.expiry_leeway.total_seconds():
-        raise TokenExpired
+    require_in_time(claims, rules, now)
     return caller
+
+
+def require_in_time(claims: Mapping[str, Any], rules: AccessRules, now: datetime) -> None:
+    """Come back if a token whose claims are well-formed is taken at this moment: all of it that
+    changes as time goes on.
+
+    Raises:
+        TokenExpired: its time is over.
+        jws.NotOurs: its time has not come.
+    """
+    present, begins = now.timestamp(), claims["iat"]
+    if "nbf" in claims:
+        begins = max(begins, claims["nbf"])
+    if begins > present + rules.clock_leeway.total_seconds():
+        raise jws.NotOurs
+    if present >= claims["exp"] + rules.expiry_leeway.total_seconds():
+        raise TokenExpired
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:

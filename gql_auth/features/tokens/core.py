@@ -9,9 +9,9 @@ refresh  typ refresh+jwt, a key derived from the master secret, sid gen iat exp;
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from gql_auth.features.keys.core import KeyRings, MasterSecret
@@ -22,11 +22,13 @@ from gql_auth.features.tokens.access import (
     AccessRules,
     generation_of,
     read_access_token,
+    require_in_time,
     uuid_of,
 )
+from gql_auth.features.tokens.cache import VerifiedTokens
 from gql_auth.features.users.core import User
 from gql_auth.features.users.naming import ROLE
-from gql_auth.kernel.caller import Caller
+from gql_auth.kernel.caller import Caller, frozen
 from gql_auth.kernel.clock import Clock, epoch, from_epoch
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.federating import scope_of
@@ -80,6 +82,7 @@ class AccessTokens:
 
     Args:
         names_scopes: roles are also named in the claim `scope`, which routers read.
+        cached: tokens whose signature is checked once.
     """
 
     def __init__(
@@ -90,7 +93,9 @@ class AccessTokens:
         life: timedelta,
         *,
         names_scopes: bool = False,
+        cached: int = 0,
     ) -> None:
+        self._verified = VerifiedTokens(cached)
         self._rings = rings
         self._clock = clock
         self._rules = rules
@@ -138,9 +143,16 @@ class AccessTokens:
             TokenExpired: everything holds but its time.
             jws.NotOurs: forged, tampered, of another type, or signed with a retired key.
         """
-        return read_access_token(
-            token, keys=self._rings.ring.verification, rules=self._rules, now=self._clock.now()
-        )
+        ring, now = self._rings.ring, self._clock.now()
+        known = self._verified.get(token, ring)
+        if known is not None:
+            require_in_time(known.claims, self._rules, now)
+            return known
+        caller = read_access_token(token, keys=ring.verification, rules=self._rules, now=now)
+        claims = cast(Mapping[str, object], frozen(caller.claims))
+        caller = replace(caller, claims=claims)
+        self._verified.put(token, caller)
+        return caller
 
 
 def _scope_of(roles: Iterable[str]) -> str:
