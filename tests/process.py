@@ -158,9 +158,13 @@ class Server:
         return [json.loads(line) for line in self.err.splitlines()]
 
     def line_of(self, response: httpx.Response) -> dict[str, Any]:
-        """The log's one line of the request that was answered so."""
+        """The log's one line of the request that was answered so; it may come a moment later."""
         request_id = response.headers["x-request-id"]
-        (line,) = [line for line in self.log if line.get("request_id") == request_id]
+
+        def look() -> list[dict[str, Any]]:
+            return [line for line in self.log if line.get("request_id") == request_id]
+
+        (line,) = until(look, f"the line of {request_id}")
         return line
 
     @property
