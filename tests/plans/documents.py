@@ -24,6 +24,7 @@ LITERALS: dict[str, list[str]] = {
     "String": ['""', '"text"', '"""block"""'],
     "Boolean": ["true", "false"],
     "ID": ['"id"', "5"],
+    "DateTime": ['"2026-01-02T03:04:05"', '"1815-12-10T00:00:00"'],
 }
 VALUES: dict[str, list[Any]] = {
     "Int": [0, -7, 5.0],
@@ -31,6 +32,7 @@ VALUES: dict[str, list[Any]] = {
     "String": ["", "text"],
     "Boolean": [True, False],
     "ID": ["id", 5],
+    "DateTime": ["2026-01-02T03:04:05"],
 }
 ANYTHING: list[Any] = [None, 2**40, "wrong", 1.5, True, [], ["x", None], {}, {"text": 1, "no": 2}]
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from gql_auth.plans import compile_operation
-from tests.plans import documents, schemas
+from tests.plans import documents, schemas, strawberry_schema
 from tests.plans.comparing import by_executor, by_plan, outcome
 from tests.plans.worlds import World
 
@@ -59,6 +59,27 @@ def test_any_schema(
         assert validate(schema, parse(asked.text)) == []
         worlds = [
             (World(chance.getrandbits(64), schemas.make, trouble, asynchrony, nulls),
+             documents.variables_for(asked, chance))
+            for _ in range(5)
+        ]  # fmt: skip
+        asyncio.run(compare(schema, asked.text, worlds))
+
+
+@QUIETLY
+@WIDELY
+@given(seed=seeds, breadth=st.integers(1, 5), depth=st.integers(1, 4), trouble=rates,
+       asynchrony=rates, nulls=rates)  # fmt: skip
+def test_strawberry(
+    seed: int, breadth: int, depth: int, trouble: float, asynchrony: float, nulls: float
+) -> None:
+    """Of Strawberry's types, permissions, extensions and handlers of exceptions."""
+    chance, schema = Random(seed), strawberry_schema.CORE
+    for _ in range(4):
+        asked = documents.write(schema, chance, breadth=breadth, depth=depth)
+        note(asked.text)
+        assert validate(schema, parse(asked.text)) == []
+        worlds = [
+            (World(chance.getrandbits(64), strawberry_schema.make, trouble, asynchrony, nulls),
              documents.variables_for(asked, chance))
             for _ in range(5)
         ]  # fmt: skip

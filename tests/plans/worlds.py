@@ -7,6 +7,7 @@ come by. Each writes down what its resolvers were told.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -28,6 +29,7 @@ LEAVES: dict[str, list[Any]] = {
     "String": ["", "text", "ünï", 5, 1.5, True],
     "Boolean": [True, False, 0, 1.0],
     "ID": ["id", 7, "0"],
+    "DateTime": [datetime(2026, 1, 2, 3, 4, 5), datetime(1815, 12, 10)],  # noqa: DTZ001
 }
 WRONG: list[Any] = [
     [1],
