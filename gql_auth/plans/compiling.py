@@ -13,7 +13,6 @@ from graphql import (
     GraphQLSchema,
     VariableValues,
     assert_valid_schema,
-    get_variable_values,
 )
 from graphql.pyutils import is_awaitable
 from strawberry.execution import optimized_is_awaitable
@@ -23,9 +22,9 @@ from gql_auth.plans.completing import root_runner
 from gql_auth.plans.covering import require_covered, strawberry_schema_of
 from gql_auth.plans.objects import Runner
 from gql_auth.plans.running import Execution, Operation
+from gql_auth.plans.variables import Variables
 
 _MAX_VARIANTS: Final = 16  # of a plan, that are kept: each has its own values of conditions
-_MAX_ERRORS: Final = 50  # about variables, as graphql-core's executor has it
 _NO_VALUES: Final = VariableValues({}, {})
 
 
@@ -57,6 +56,8 @@ class Plan:
         self._operation = operation
         self._root_type: Any = operation.schema.get_root_type(operation.definition.operation)
         self._conditions = condition_variables(operation)
+        defined = operation.definition.variable_definitions
+        self._variables = Variables(operation) if defined else None
         self._runners: dict[tuple[Any, ...], Runner] = {}
         self._lock = Lock()
 
@@ -75,10 +76,8 @@ class Plan:
         """
         operation = self._operation
         values: Any = _NO_VALUES
-        defined = operation.definition.variable_definitions
-        if defined:
-            given: Any = variables or {}
-            values = get_variable_values(operation.schema, defined, given, _MAX_ERRORS)
+        if self._variables is not None:
+            values = self._variables.coerce(variables or {})
             if type(values) is list:
                 return ExecutionResult(None, values)
         run = Execution(operation, root, context, values, operation_extensions)

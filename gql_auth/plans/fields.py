@@ -18,7 +18,7 @@ from gql_auth.plans.arguments import argument_values
 from gql_auth.plans.collecting import Site, Variant
 from gql_auth.plans.finishing import Finish, finisher, refuse
 from gql_auth.plans.leaves import leaves_as_is
-from gql_auth.plans.resolvers import attribute_of
+from gql_auth.plans.resolvers import attribute_of, direct_of
 from gql_auth.plans.running import PLAIN, Completer, Execution, is_awaitable, new
 
 CompleterOf = Callable[[Variant, Site, GraphQLOutputType, str | None], Completer]
@@ -47,22 +47,28 @@ def field_step(variant: Variant, site: Site, completer: CompleterOf) -> Step:
     if site.field.resolve is None:
         resolve = _looking_up(site, finish)
     elif attribute is None or _wants_info(type_):
-        resolve = _resolving(site, complete, finish)
+        resolve = _resolving(variant, site, complete, finish)
     exact, nullable = leaves_as_is(type_), not is_non_null_type(type_)
     return Step(resolve, attribute or "", exact, nullable, finish.any)
 
 
-def _resolving(site: Site, complete: Completer, finish: Finish) -> Any:
-    """Calls the field's resolve function."""
+def _resolving(variant: Variant, site: Site, complete: Completer, finish: Finish) -> Any:
+    """Calls the field's resolve function, or the function that this would call."""
     key, name, nodes, parent, field = site
     type_, typename, resolve = field.type, parent.name, field.resolve or default_field_resolver
     required = is_non_null_type(type_)
     no_null = f"Cannot return null for non-nullable field {parent}.{name}."
     given, find = argument_values(site)
+    told = True
+    direct = direct_of(variant.operation.schema, field)
+    if direct is not None:
+        resolve, told = direct.call, direct.told or _wants_info(type_)
+        given, find = argument_values(site, direct.names)
 
     def resolve_field(run: Execution, source: Any, path: Path | None) -> Any:
-        place = new(Path, (path, key, typename))
-        info = run.info(name, nodes, type_, parent, place)
+        info: Any = None
+        if told:
+            info = run.info(name, nodes, type_, parent, new(Path, (path, key, typename)))
         try:
             value = resolve(source, info, **(given if find is None else find(run)))
             kind = type(value)
@@ -72,7 +78,7 @@ def _resolving(site: Site, complete: Completer, finish: Finish) -> Any:
             if completed is None and required:
                 refuse(no_null)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the client's to see
-            run.fail(error, nodes, place, required=required)
+            run.fail(error, nodes, new(Path, (path, key, typename)), required=required)
             return None
         if type(completed) is CoroutineType:
             return finish.guarded(run, completed, path, key)

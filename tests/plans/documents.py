@@ -133,8 +133,11 @@ class _Writer:
 
     def variable(self, type_: Any, suffix: str) -> str:
         """A variable of a type. Where it must not be null, it may be so with a default."""
-        same = [name for name, (known, end) in self.variables.items()
-                if known == type_ and (end == suffix or (end and suffix))]  # fmt: skip
+        same = [
+            name
+            for name, (known, end) in self.variables.items()
+            if known == type_ and (not suffix or end not in {"", " = null"})
+        ]
         if same and self.maybe(0.5):
             return f"${self.chance.choice(same)}"
         name = f"v{len(self.variables)}"

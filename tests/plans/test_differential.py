@@ -7,7 +7,6 @@ from functools import partial
 from random import Random
 from typing import Any
 
-import pytest
 from graphql import parse, validate
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
@@ -20,10 +19,6 @@ from tests.plans.worlds import World
 SOAK = "GQL_AUTH_SOAK" in os.environ
 EXAMPLES = 100
 WIDELY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-# What is dropped where an answer is given up stays unawaited, in the executor as in plans.
-QUIETLY = pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning",
-                                     "ignore::pytest.PytestUnraisableExceptionWarning")  # fmt: skip
-
 seeds = st.integers(0, 2**64 - 1)
 rates = st.sampled_from([0.0, 0.05, 0.2, 0.5])
 
@@ -40,10 +35,11 @@ async def compare(schema: Any, text: str, worlds: list[tuple[World, dict[str, An
         answered = await outcome(partial(by_plan, plan, "root", mine, deepcopy(variables)))
         assert answered == expected
         assert mine.log == theirs.log
+        mine.close()
+        theirs.close()
     return len(worlds)
 
 
-@QUIETLY
 @WIDELY
 @given(seed=seeds, types=st.integers(1, 4), breadth=st.integers(1, 4), depth=st.integers(0, 4),
        trouble=rates, asynchrony=rates, nulls=rates)  # fmt: skip
@@ -65,7 +61,6 @@ def test_any_schema(
         asyncio.run(compare(schema, asked.text, worlds))
 
 
-@QUIETLY
 @WIDELY
 @given(seed=seeds, breadth=st.integers(1, 5), depth=st.integers(1, 4), trouble=rates,
        asynchrony=rates, nulls=rates)  # fmt: skip

@@ -85,6 +85,7 @@ class World:
     asynchrony: float = 0.0
     nulls: float = 0.1
     log: list[Any] = field(default_factory=list)
+    waits: list[Any] = field(default_factory=list)
 
     def again(self) -> "World":
         """The same world, with nothing written down."""
@@ -126,7 +127,15 @@ class World:
                 await asyncio.sleep(0)
             return self._now(type_, place, chance)
 
-        return wait() if kind < 0.8 else Promise(wait)
+        if kind > 0.8:
+            return Promise(wait)
+        self.waits.append(wait())
+        return self.waits[-1]
+
+    def close(self) -> None:
+        """Give up whatever nobody waited for: where a list is none, its items are dropped."""
+        for each in self.waits:
+            each.close()
 
     def item(self, type_: Any, place: Place) -> Any:
         """An item of a list: as what a resolver answers, but nothing is raised at once."""
