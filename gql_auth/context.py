@@ -1,6 +1,6 @@
 """The context that resolvers get: `info.context` of our fields and of a host's own."""
 
-from gql_auth.features.users.core import User, Users
+from gql_auth.features.users.core import User, UserGlance
 from gql_auth.kernel.errors import Unauthenticated
 from gql_auth.serving.context import RequestContext
 
@@ -20,8 +20,7 @@ class AuthContext(RequestContext):
             Unauthenticated: nobody is signed in, or the account no longer exists.
         """
         caller = self.require_caller()
-        async with self.units.read() as unit:
-            user = await unit.get(Users).get(caller.user_id)
+        user = await self.units.glance(UserGlance).get(caller.user_id)
         if user is None:
             raise Unauthenticated(Unauthenticated.Reason.REVOKED)
         return user

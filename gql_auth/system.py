@@ -113,7 +113,8 @@ class System:
         }
         services = {kind: make for each in FEATURES for kind, make in each.services.items()}
         services[Turn] = Turn.of
-        self.units: Units = SqlUnits(self.database, self, services)
+        glances = {kind: make for each in FEATURES for kind, make in each.glances.items()}
+        self.units: Units = SqlUnits(self.database, self, services, glances)
         own_units = SqlUnits(self.database, self, services, spare=True)
         hasher = PasswordHasher(secret, settings.bcrypt_cost)
         factor = PasswordFactor(self.units, self._hashing, hasher)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from gql_auth.kernel.errors import Refused
 from gql_auth.kernel.settings import Settings
-from gql_auth.kernel.unit import Unit
+from gql_auth.kernel.unit import Unit, Units
 
 S = TypeVar("S")
 
@@ -26,6 +26,9 @@ class Parts(Protocol):
 
 # Builds a service for one unit of work: (parts of the system, open unit, storage session).
 ServiceFactory = Callable[[Parts, Unit, Any], object]
+
+# Builds what reads without a unit, once: (parts of the system, its units, the storage's glances).
+GlanceFactory = Callable[[Parts, Units, Any], object]
 
 
 # What the outbox runs by name: (an open unit, what was asked for).
@@ -59,6 +62,7 @@ class Feature:
         name: the folder's name.
         tables: the row classes; empty where the feature stores nothing.
         services: what `Unit.get` can hand out, by type.
+        glances: what `Units.glance` can hand out, by type.
         queries, mutations, subscriptions: classes whose GraphQL fields join the schema's roots.
         types: GraphQL types that no field names, as those behind an interface.
         chores: what housekeeping makes its chores of.
@@ -71,6 +75,7 @@ class Feature:
     name: str
     tables: tuple[type, ...] = ()
     services: Mapping[type, ServiceFactory] = field(default_factory=dict)
+    glances: Mapping[type, GlanceFactory] = field(default_factory=dict)
     queries: tuple[type, ...] = ()
     mutations: tuple[type, ...] = ()
     subscriptions: tuple[type, ...] = ()

@@ -34,3 +34,7 @@ class Units(Protocol):
     def write(self) -> AbstractAsyncContextManager[Unit]:
         """A unit that may write; on SQLite the writers queue here."""
         ...
+
+    def glance(self, kind: type[S]) -> S:
+        """What reads single rows without a unit, of that type: for what every request asks."""
+        ...

@@ -17,7 +17,9 @@ from gql_auth.kernel.clock import SharedClock, monotonic
 from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
+from gql_auth.storage.glances import Glances, PostgresGlances, SqliteGlances
 from gql_auth.storage.outages import is_stale, translated
+from gql_auth.storage.pipeline import Pipeline
 
 _log = logging.getLogger("gql_auth.database")
 
@@ -113,6 +115,10 @@ class Database:
             "hide_parameters": True,
         }
         self._prepare = not settings.database_direct_url
+        path = sqlite_path(settings)
+        self.glances: Glances = (
+            SqliteGlances(path) if path else PostgresGlances(Pipeline(self._dial))
+        )
         if self.is_sqlite:
             options["connect_args"] = {"timeout": WAIT}
             # At DEBUG aiosqlite logs every statement with its values, hashes and addresses too.
@@ -133,10 +139,20 @@ class Database:
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
 
-    async def _connect(self) -> Any:
+    async def _dial(self) -> Any:
+        """A connection for the pipeline; None where statements cannot be prepared."""
+        if not self._prepare:
+            return None
+        connection = await self._connect(autocommit=True, client_encoding="UTF8")
+        if not self._prepare:
+            await connection.close()
+            return None
+        return connection
+
+    async def _connect(self, **options: Any) -> Any:
         from psycopg import AsyncConnection as Postgres  # noqa: PLC0415 - not loaded on SQLite
 
-        connection = await Postgres.connect(self._conninfo)
+        connection = await Postgres.connect(self._conninfo, **options)
         # A pooler that hands one server's connection to several clients makes up the process id
         # that it tells. Statements prepared there could run in the place of another client's.
         if self._prepare:
@@ -252,6 +268,7 @@ class Database:
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.wait({self._probe}, timeout=_READY)
+        await self.glances.close()
         await self._engine.dispose()
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gql_auth.kernel import telemetry
 from gql_auth.kernel.errors import Refused
-from gql_auth.kernel.feature import Parts, ServiceFactory
+from gql_auth.kernel.feature import GlanceFactory, Parts, ServiceFactory
 from gql_auth.storage.engine import Database
 
 S = TypeVar("S")
@@ -53,6 +53,7 @@ class SqlUnits:
     """Opens units of work on one database.
 
     Args:
+        glances: what `glance` can hand out, by type.
         spare: on connections that requests never get, for a process's own tasks.
     """
 
@@ -61,17 +62,28 @@ class SqlUnits:
         database: Database,
         parts: Parts,
         factories: Mapping[type, ServiceFactory],
+        glances: Mapping[type, GlanceFactory] | None = None,
         *,
         spare: bool = False,
     ) -> None:
         self._database = database
         self._parts = parts
         self._factories: dict[type, ServiceFactory] = dict(factories)
+        self._glances: dict[type, GlanceFactory] = dict(glances or {})
+        self._made: dict[type, object] = {}
         self._spare = spare
         self._kind = {"db.system.name": "sqlite" if database.is_sqlite else "postgresql"}
 
     def _unit(self, connection: Any) -> SqlUnit:
         return SqlUnit(connection, self._parts, self._factories)
+
+    def glance(self, kind: type[S]) -> S:
+        """What reads single rows without a unit, of that type."""
+        made = self._made.get(kind)
+        if made is None:
+            made = self._glances[kind](self._parts, self, self._database.glances)
+            self._made[kind] = made
+        return cast(S, made)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[SqlUnit]:

@@ -131,6 +131,18 @@ class UserStore(Protocol):
         ...
 
 
+class UserGlance(Protocol):
+    """A look at one account, outside of any unit."""
+
+    async def get(self, user_id: UUID) -> User | None:
+        """The account as it is committed now, or None.
+
+        Raises:
+            Unavailable: the database cannot answer.
+        """
+        ...
+
+
 class Users:
     """Accounts in the open unit."""
 

@@ -1,7 +1,13 @@
 """What accounts plug in."""
 
 from gql_auth.features.audit.core import Audit
-from gql_auth.features.users.core import EmailNotVerified, EmailTaken, UsernameTaken, Users
+from gql_auth.features.users.core import (
+    EmailNotVerified,
+    EmailTaken,
+    UserGlance,
+    UsernameTaken,
+    Users,
+)
 from gql_auth.features.users.graph import (
     EmailNotVerifiedType,
     EmailTakenType,
@@ -10,7 +16,7 @@ from gql_auth.features.users.graph import (
     UserType,
     find_users,
 )
-from gql_auth.features.users.store import SqlUsers
+from gql_auth.features.users.store import SqlUserGlance, SqlUsers
 from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.clock import Clock
 from gql_auth.kernel.feature import Feature
@@ -24,6 +30,11 @@ feature = Feature(
             SqlUsers(connection, migrated=parts.part(Revision).is_current),
             unit.get(Audit),
             parts.part(Clock),
+        )
+    },
+    glances={
+        UserGlance: lambda parts, units, glances: SqlUserGlance(
+            glances, units, parts.part(Revision)
         )
     },
     queries=(UserQuery,),

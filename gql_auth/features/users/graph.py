@@ -7,7 +7,7 @@ from uuid import UUID
 
 import strawberry
 
-from gql_auth.features.users.core import User, Users
+from gql_auth.features.users.core import User, UserGlance, Users
 from gql_auth.features.users.naming import id_of
 from gql_auth.kernel.errors import Forbidden, Refused, Unauthenticated
 from gql_auth.serving.context import RequestContext
@@ -90,8 +90,7 @@ class UserQuery:
     async def me(self, info: strawberry.Info[RequestContext]) -> UserType:
         """The caller's account."""
         caller = info.context.require_caller()
-        async with info.context.units.read() as unit:
-            user = await unit.get(Users).get(caller.user_id)
+        user = await info.context.units.glance(UserGlance).get(caller.user_id)
         if user is None:  # the account was deleted while its token lives
             raise Unauthenticated(Unauthenticated.Reason.REVOKED)
         return UserType.of(user)

@@ -1,6 +1,7 @@
 """Accounts in SQL."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
@@ -10,9 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, insert, select, update
 
-from gql_auth.features.users.core import EmailTaken, User, UsernameTaken
+from gql_auth.features.users.core import EmailTaken, User, UsernameTaken, Users
 from gql_auth.features.users.naming import Profile, comparable
 from gql_auth.features.users.tables import UserRow
+from gql_auth.kernel.unit import Units
+from gql_auth.storage.glances import Glances
+from gql_auth.storage.revision import Revision
+from gql_auth.storage.statements import Statement, Unsettled
 from gql_auth.storage.types import new_id
 
 # The columns that the schema of the release before has not.
@@ -34,6 +39,40 @@ class _Reads:
 
 _READS: Final = _Reads(())
 _OLD_READS: Final = _Reads(_NEW)
+
+
+def _glance(name: str, without: Collection[str]) -> Statement:
+    """In the order of `User`'s fields, the new ones being its last."""
+    columns = [UserRow.__table__.c[each.name] for each in fields(User) if each.name not in without]  # type: ignore[attr-defined]
+    return Statement(name, select(*columns).where(col(UserRow.id) == bindparam("id")), "id")
+
+
+_GLANCE: Final = _glance("user", ())
+_OLD_GLANCE: Final = _glance("user_before", _NEW)
+_ROLES: Final = [each.name for each in fields(User)].index("roles")
+
+
+class SqlUserGlance:
+    """Implements `UserGlance`."""
+
+    def __init__(self, glances: Glances, units: Units, revision: Revision) -> None:
+        self._glances = glances
+        self._units = units
+        self._revision = revision
+
+    async def get(self, user_id: UUID) -> User | None:
+        """The account as it is committed now."""
+        statement = _GLANCE if self._revision.is_current else _OLD_GLANCE
+        try:
+            with self._glances.span():
+                row = await self._glances.one(statement, user_id)
+                if row is None:
+                    return None
+                row[_ROLES] = tuple(row[_ROLES])
+                return User(*row)
+        except Unsettled:
+            async with self._units.read() as unit:
+                return await unit.get(Users).get(user_id)
 
 
 class SqlUsers:
