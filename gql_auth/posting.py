@@ -1,23 +1,20 @@
 """What delivers mail, made of the settings and the features, and the task that keeps it going."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from gql_auth.background import Tasks, survives
 from gql_auth.catalog import FEATURES
 from gql_auth.features.keys.core import MasterSecret
 from gql_auth.features.keys.sealing import Seal
-from gql_auth.features.mail.composing import Composer
 from gql_auth.features.mail.core import Bell, MailStore, Waiting
 from gql_auth.features.mail.delivery import POLL, Deliverer
 from gql_auth.features.mail.files import FileOutlet
 from gql_auth.features.mail.outlets import MailOutlet
-from gql_auth.features.mail.rendering import Mailroom
-from gql_auth.features.mail.sending import Sending
-from gql_auth.features.mail.smtp import SmtpOutlet
+from gql_auth.features.mail.sending import Compose, Sending
 from gql_auth.kernel.clock import Clock, monotonic
 from gql_auth.kernel.feature import Parts
 from gql_auth.kernel.mailing import mail_server
@@ -25,6 +22,13 @@ from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Units
 from gql_auth.storage.revision import Revision
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    from gql_auth.features.mail.composing import Composer
+    from gql_auth.features.mail.core import Item
+    from gql_auth.features.mail.smtp import SmtpOutlet
 
 _ANSWERS: Final = 3  # of a server, each taking as long as it may, until a mail is given back
 _COUNTS: Final = 5.0  # seconds between two counts of what waits
@@ -34,30 +38,44 @@ _LAST_MAILS: Final = 4.0  # seconds that mails on their way have when the server
 def outlet_of(settings: Settings) -> MailOutlet | None:
     """Where the settings say that mail goes; None where it waits."""
     if settings.mail_url:
-        return SmtpOutlet(
-            mail_server(settings.mail_url),
-            timeout=settings.mail_timeout.total_seconds(),
-            local_name=settings.mail_from.rpartition("@")[2],
-        )
+        return smtp_of(settings)
     return FileOutlet(settings.data_dir / "mail") if settings.mails_are_files else None
 
 
-@cache
-def _shipped(locale: str) -> Mailroom:
-    """Our own templates. Reading and trying all of them takes 50 ms; they do not change."""
-    return Mailroom(None, locale)
+def smtp_of(settings: Settings) -> "SmtpOutlet":
+    """The mail server that the settings name."""
+    from gql_auth.features.mail.smtp import SmtpOutlet  # noqa: PLC0415 - only where there is one
+
+    return SmtpOutlet(
+        mail_server(settings.mail_url),
+        timeout=settings.mail_timeout.total_seconds(),
+        local_name=settings.mail_from.rpartition("@")[2],
+    )
 
 
-def composer_of(settings: Settings) -> Composer:
-    """What makes messages.
+def composer_of(settings: Settings) -> Compose:
+    """What makes messages. Our own templates are read when the first is due: they are known to
+    be right. An operator's are read now.
 
     Raises:
         SettingsError: a template is broken.
     """
-    if settings.mail_templates is None:
-        room = _shipped(settings.default_locale)
-    else:
-        room = Mailroom(settings.mail_templates, settings.default_locale)
+    if settings.mail_templates is not None:
+        return _composer(settings)
+    made = cache(lambda: _composer(settings))
+
+    def compose(item: "Item", content: Mapping[str, Any]) -> "EmailMessage":
+        return made()(item, content)
+
+    return compose
+
+
+def _composer(settings: Settings) -> "Composer":
+    # What renders is loaded with them: a server starts in half a second, and mails can wait.
+    from gql_auth.features.mail.composing import Composer  # noqa: PLC0415
+    from gql_auth.features.mail.rendering import Mailroom  # noqa: PLC0415
+
+    room = Mailroom(settings.mail_templates, settings.default_locale)
     return Composer(room, app_name=settings.app_name, sender=settings.mail_from)
 
 
@@ -71,6 +89,7 @@ class Postman:
     def __init__(self, settings: Settings, units: Units, parts: Parts, outlet: Any) -> None:
         self._bell = parts.part(Bell)
         self._outlet: MailOutlet | None = outlet or outlet_of(settings)
+        self._is_smtp = outlet is None and bool(settings.mail_url)
         revision = parts.part(Revision)
         self._is_migrated: Callable[[], bool] = lambda: revision.is_current
         self._units = units
@@ -132,5 +151,5 @@ class Postman:
     async def close(self) -> None:
         """Note what becomes of mails on their way, and close the connections."""
         await self.deliverer.finish(_LAST_MAILS)
-        if isinstance(self._outlet, SmtpOutlet):
-            await self._outlet.close()
+        if self._is_smtp:
+            await cast("SmtpOutlet", self._outlet).close()

@@ -3,10 +3,7 @@
 import logging
 import os
 from pathlib import Path
-from typing import Final
-
-from filelock import FileLock
-from sqlalchemy.exc import DBAPIError
+from typing import TYPE_CHECKING, Final
 
 from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.entropy import random_name
@@ -14,7 +11,9 @@ from gql_auth.kernel.judging import SECRET_BYTES
 from gql_auth.kernel.settings import Settings
 from gql_auth.storage.engine import sqlite_path
 from gql_auth.storage.migrate import BEFORE, HEAD, current, migrate, require_usable
-from gql_auth.storage.outages import sqlstate
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _log = logging.getLogger("gql_auth.system")
 
@@ -31,20 +30,27 @@ def master_secret(settings: Settings) -> bytes:
     if settings.secret:
         return settings.secret.encode()
     path = secret_path(settings)
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with preparation_lock(settings):
-        if not path.exists():
-            fresh = path.with_suffix(".new")
-            descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(random_name(48))
-                file.flush()
-                os.fsync(descriptor)
-            fresh.replace(path)
+    if not path.exists():
+        _make_secret(settings)
     if path.stat().st_mode & 0o077:
         _log.warning("the secret could be read by others; its mode is 0600 again")
         path.chmod(0o600)
     return kept_secret(settings)
+
+
+def _make_secret(settings: Settings) -> None:
+    path = secret_path(settings)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with preparation_lock(settings):
+        if path.exists():
+            return
+        fresh = path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(random_name(48))
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(path)  # whole, or not there
 
 
 def kept_secret(settings: Settings) -> bytes:
@@ -69,9 +75,11 @@ def secret_path(settings: Settings) -> Path:
     return settings.data_dir / "secret"
 
 
-def preparation_lock(settings: Settings) -> FileLock:
+def preparation_lock(settings: Settings) -> "FileLock":
     """Held while secret, schema and first keys are made, so that processes started together
     make one of each."""
+    from filelock import FileLock  # noqa: PLC0415 - only where something is to be made
+
     return FileLock(settings.data_dir / "preparing.lock", mode=0o600)
 
 
@@ -92,6 +100,8 @@ def prepare(settings: Settings, *, by_the_way: bool = False) -> None:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = sqlite_path(settings)
     assert path is not None  # noqa: S101 - embedded means SQLite
+    if path.exists() and current(settings) == HEAD:
+        return  # a schema never goes back
     with preparation_lock(settings):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)  # before SQLite makes it with the umask; -wal and -shm follow it
@@ -106,6 +116,10 @@ def _prepare_postgres(settings: Settings, *, may_migrate: bool) -> None:
     if not may_migrate or found not in {None, BEFORE}:
         require_usable(settings)
         return
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - loaded where it is needed anyway
+
+    from gql_auth.storage.outages import sqlstate  # noqa: PLC0415
+
     try:
         migrate(settings)
     except DBAPIError as error:

@@ -5,7 +5,6 @@ What stands here is fetching and keeping the keys; the verification is the serve
 that ended is taken until it expires, so the access tokens' life is the bound.
 """
 
-import asyncio
 import json
 import logging
 import socket
@@ -16,8 +15,6 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from contextlib import suppress
 from datetime import timedelta
-from http.client import HTTPConnection, HTTPSConnection
-from ssl import create_default_context
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -201,6 +198,8 @@ class _Fetching:
 
     async def wait_async(self) -> None:
         """`wait` without holding up the event loop."""
+        import asyncio  # noqa: PLC0415 - who has a loop has loaded it; others load half as much
+
         done = asyncio.wrap_future(self._done)
         try:
             await asyncio.wait([done], timeout=self._timeout)
@@ -336,6 +335,10 @@ def _get(url: str, timeout: float) -> bytes:
     Raises:
         Exception: anything else; what a server can do wrong has no one base class.
     """
+    # For those who are given keys, and for later: this runs in a thread.
+    from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
+    from ssl import create_default_context  # noqa: PLC0415
+
     deadline = time.monotonic() + timeout
     parts = urlsplit(url)
     host = parts.hostname or ""

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import httpx
 from typer.testing import CliRunner, Result
 
-from gql_auth.cli import app
+from gql_auth.commands.tree import app
 from tests.live import STEP
 from tests.support import GraphQLClient
 

@@ -16,7 +16,7 @@ from typer.main import get_command
 from typer.testing import Result
 
 from gql_auth._version import __version__
-from gql_auth.cli import app
+from gql_auth.commands.tree import app
 from gql_auth.features.keys.tables import KeyRow
 from gql_auth.kernel.settings import Settings
 from gql_auth.storage.migrate import HEAD

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gql_auth.app import GraphQLAuth, create_app
-from gql_auth.cli import app as command_line
 from gql_auth.commands import serve
+from gql_auth.commands.tree import app as command_line
 from gql_auth.kernel.settings import Settings
 from tests.live import serving
 from tests.support import PASSWORD, SECRET

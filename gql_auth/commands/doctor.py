@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from gql_auth.commands.running import REFUSED, out, outage, own_words
+from gql_auth.commands.running import REFUSED, outage, own_words
+from gql_auth.commands.voices import out
 from gql_auth.features.keys.core import SecretMismatch
 from gql_auth.features.mail.outlets import TryLater
 from gql_auth.features.mail.smtp import SmtpOutlet

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gql_auth.commands.running import out, show, with_system
+from gql_auth.commands.running import show, with_system
+from gql_auth.commands.voices import out
 from gql_auth.features.keys.core import Keys, StoredKey
 from gql_auth.system import System
 

@@ -8,9 +8,8 @@ import logging
 import re
 import sys
 from collections.abc import Callable, MutableMapping
+from functools import cached_property
 from typing import Any, Final
-
-import structlog
 
 from gql_auth.commands.floods import Floodgate
 from gql_auth.kernel import telemetry
@@ -34,13 +33,44 @@ _CORE: Final = ("timestamp", "level", "logger", "pid", "event", "request_id", "r
 
 def configure(settings: Settings) -> Floodgate:
     """Send everything that is logged through one formatter and one bound on what repeats."""
-    as_json = is_json(settings)
+    handler = Floodgate(sys.stderr, settings.log_lines)
+    handler.setFormatter(_Late(as_json=is_json(settings)))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("gql_auth").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # It warns of each malformed `tracestate`, which any stranger may send, and quotes it.
+    logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
+    return handler
+
+
+class _Late(logging.Formatter):
+    """Makes lines of records. What it makes them with is loaded for the first: a server says
+    nothing when it starts."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return self._formatter.format(record)
+
+    @cached_property
+    def _formatter(self) -> logging.Formatter:
+        return _formatter(as_json=self._as_json)
+
+
+def _formatter(*, as_json: bool) -> logging.Formatter:
+    import structlog  # noqa: PLC0415 - see `_Late`
+
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if as_json
         else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
+    return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             _name_process,
             structlog.stdlib.add_log_level,
@@ -57,16 +87,6 @@ def configure(settings: Settings) -> Floodgate:
             Bounded(renderer, keep_in_line if as_json else keep_on_console),
         ],
     )
-    handler = Floodgate(sys.stderr, settings.log_lines)
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("gql_auth").setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    # It warns of each malformed `tracestate`, which any stranger may send, and quotes it.
-    logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
-    return handler
 
 
 def is_json(settings: Settings) -> bool:

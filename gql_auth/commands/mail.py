@@ -13,10 +13,10 @@ from gql_auth.commands.running import (
     explained,
     fail,
     load_settings,
-    out,
     show,
     with_system,
 )
+from gql_auth.commands.voices import out
 from gql_auth.features.keys.core import MasterSecret
 from gql_auth.features.keys.sealing import BrokenSeal, Seal
 from gql_auth.features.mail.core import Item, MailKind, MailStore

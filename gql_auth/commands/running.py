@@ -5,38 +5,36 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-from sqlalchemy.exc import DBAPIError
-
-from gql_auth.features.keys.core import SecretMismatch
+from gql_auth.commands.voices import err, out, unbounded
 from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable
 from gql_auth.kernel.settings import Settings, declared
 from gql_auth.preparing import prepare
 from gql_auth.storage.engine import sqlite_path
-from gql_auth.storage.migrate import SchemaOutdated
 from gql_auth.system import System
+
+if TYPE_CHECKING:
+    from rich.text import Text
+    from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 
 REFUSED, NOT_READY, UNREACHABLE = 1, 3, 4
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-# For a pipe or a file, which have no width: whole ids, one row a line.
-_unbounded = Console(highlight=False, width=10_000)
-
 
 def fail(message: str, code: int) -> NoReturn:
     """End the command with a message on standard error."""
-    err.print("[bold red]Error:[/]", end=" ")
-    err.print(message, markup=False, soft_wrap=True)
-    raise typer.Exit(code)
+    err.mark("Error:", "bold red", end=" ")
+    err.say(message)
+    raise SystemExit(code)
+
+
+def warn(message: str) -> None:
+    """Say on standard error what is not well, and go on."""
+    err.mark("Warning:", "bold yellow", end=" ")
+    err.say(message)
 
 
 @contextmanager
@@ -46,22 +44,32 @@ def explained() -> Iterator[None]:
         yield
     except SettingsError as error:
         fail("\n".join(error.problems), NOT_READY)
-    except (SchemaOutdated, SecretMismatch) as error:
-        fail(str(error), NOT_READY)
     except Unavailable as error:
         fail(outage(error), UNREACHABLE)
     except InvalidInput as error:
         fail("\n".join(f"{each.field}: {each.message}" for each in error.violations), REFUSED)
     except Refused as error:
         fail(str(error), REFUSED)
-    except DBAPIError as error:
-        fail(f"The database refuses: {own_words(error)}", NOT_READY)
     except OSError as error:
         fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), NOT_READY)
+    except Exception as error:
+        # What names these is loaded only now, as it seldom is.
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
+        from gql_auth.features.keys.core import SecretMismatch  # noqa: PLC0415
+        from gql_auth.storage.migrate import SchemaOutdated  # noqa: PLC0415
+
+        if isinstance(error, SchemaOutdated | SecretMismatch):
+            fail(str(error), NOT_READY)
+        if isinstance(error, DBAPIError):
+            fail(f"The database refuses: {own_words(error)}", NOT_READY)
+        raise
 
 
 def outage(error: Unavailable) -> str:
     """Why the database cannot be reached, and the mend."""
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - see `explained`
+
     cause = error.__cause__
     if isinstance(cause, DBAPIError) and isinstance(cause.orig, sqlite3.Error):
         return f"The database file cannot be used: {cause.orig}"
@@ -69,7 +77,7 @@ def outage(error: Unavailable) -> str:
     return f"{str(error).rstrip('.')}{because}. Is GQL_AUTH_DATABASE_URL right and the server up?"
 
 
-def own_words(error: DBAPIError) -> str:
+def own_words(error: "DBAPIError") -> str:
     """What the database itself says: "permission denied for schema public". A PostgreSQL
     driver's own texts may repeat parts of the URL, and are not repeated here."""
     if isinstance(error.orig, sqlite3.Error):
@@ -82,8 +90,7 @@ def load_settings(**chosen: Any) -> Settings:
     """The settings of the environment, with warnings on standard error."""
     settings = Settings.from_environment(**chosen)
     for warning in settings.warnings:
-        err.print("[bold yellow]Warning:[/]", end=" ")
-        err.print(warning, markup=False, soft_wrap=True)
+        warn(warning)
     return settings
 
 
@@ -117,22 +124,26 @@ def _require_known_place(settings: Settings) -> None:
 def show(rows: list[dict[str, Any]], *, as_json: bool, title: str) -> None:
     """Print rows for a script (JSON) or for a person (a table)."""
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        out.say(json.dumps(rows, indent=2))
         return
     if not rows:
         out.print(f"No {title}.")
         return
+    from rich.table import Table  # noqa: PLC0415 - see `voices`
+
     table = Table(box=None, header_style="bold")
     for number, heading in enumerate(rows[0]):
         # The first column is what other commands take as an argument: never cut.
         table.add_column(heading, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    (out if out.is_terminal else _unbounded).print(table)
+    (out if out.is_terminal else unbounded).print(table)
 
 
-def _cell(value: object) -> Text:
+def _cell(value: object) -> "Text":
     """Plain text: what people call themselves is no markup."""
+    from rich.text import Text  # noqa: PLC0415 - see `voices`
+
     if value is None:
         return Text("-")
     if isinstance(value, list):

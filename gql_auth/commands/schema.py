@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from gql_auth.building import build_schema
-from gql_auth.commands.running import explained, load_settings, out
+from gql_auth.commands.running import explained, load_settings
+from gql_auth.commands.voices import out
 from gql_auth.kernel.settings import Settings
 from gql_auth.preparing import prepare
 from gql_auth.storage import migrate as migrations

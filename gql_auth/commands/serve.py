@@ -1,6 +1,7 @@
 """`gql-auth serve`: prepare what is needed, say where things are, serve."""
 
 import asyncio
+import gc
 import logging
 import multiprocessing.process
 import os
@@ -12,9 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Thread, Timer, current_thread, main_thread
 from types import FrameType
-from typing import Annotated
 
-import typer
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,8 +24,8 @@ from gql_auth.commands.floods import Floodgate
 from gql_auth.commands.lines import FastLines
 from gql_auth.commands.metrics import PATH, MetricsPort, exposure, shared_folder
 from gql_auth.commands.protocols import Protocol, Socket
-from gql_auth.commands.running import NOT_READY, err, explained, fail, load_settings, out
-from gql_auth.commands.workers import Supervisor
+from gql_auth.commands.running import NOT_READY, explained, fail, load_settings, warn
+from gql_auth.commands.voices import out
 from gql_auth.kernel.settings import Settings
 from gql_auth.observing import shared, tracing
 from gql_auth.preparing import prepare, secret_path
@@ -48,18 +47,13 @@ signup(input: {{email: \\"me@example.com\\", password: \\"correct horse battery\
 __typename ... on AuthPayload {{ accessToken }} ... on AuthError {{ message }} }} }}"}}'"""
 
 
-def serve(
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port to listen on; 0 picks a free one. [default: 8000]")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes on this machine. [default: 1]")
-    ] = None,
-) -> None:
-    """Serve GraphQL at /graphql. Everything else comes from GQL_AUTH_* variables."""
+def serve(host: str | None = None, port: int | None = None, workers: int | None = None) -> None:
+    """Serve GraphQL at /graphql until told to stop.
+
+    Args:
+        host, port: where to listen, instead of what the settings say.
+        workers: processes.
+    """
     with explained():
         asked = Settings.from_environment(host=host, port=port, workers=workers)
     with _listening(asked.host, asked.port, "--port") as listening, _metrics(asked) as figures:
@@ -100,8 +94,7 @@ def _metrics(settings: Settings) -> Iterator[MetricsPort | None]:
     host, option = settings.metrics_host, "GQL_AUTH_METRICS_PORT"
     with _listening(host, settings.metrics_port, option) as listening:
         if warning := exposure(settings):
-            err.print("[bold yellow]Warning:[/]", end=" ")
-            err.print(warning, markup=False, soft_wrap=True)
+            warn(warning)
         yield MetricsPort(settings, listening)
 
 
@@ -126,12 +119,12 @@ def _greet(settings: Settings) -> None:
         f"Database  {database}",
         f"Secret    {secret}  (back it up: passwords and sessions hang on it)",
     ]
-    out.print(f"gql-auth {__version__}", style="bold")
-    out.print("\n".join(lines), markup=False, soft_wrap=True)
-    out.print("\nA first query, to paste into another terminal:\n")
-    out.print(_FIRST_QUERY.format(url=url), markup=False, soft_wrap=True)
-    out.print("\nCtrl+C stops the server.")
-    out.file.flush()
+    out.mark(f"gql-auth {__version__}", "bold")
+    out.say("\n".join(lines))
+    out.say("\nA first query, to paste into another terminal:\n")
+    out.say(_FIRST_QUERY.format(url=url))
+    out.say("\nCtrl+C stops the server.")
+    out.stream.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +164,8 @@ def _settled(app: ASGIApp, gate: Floodgate) -> ASGIApp:
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_settled(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                _settle_memory()
             if message["type"].startswith("lifespan.shutdown"):
                 gate.settle()
             await send(message)
@@ -178,6 +173,13 @@ def _settled(app: ASGIApp, gate: Floodgate) -> ASGIApp:
         await app(scope, receive, send_settled if scope["type"] == "lifespan" else send)
 
     return serve
+
+
+def _settle_memory() -> None:
+    """What was made by now stays as long as the process: no search for garbage looks at it again.
+    The command line had put them off."""
+    gc.freeze()
+    gc.enable()
 
 
 def _join(folder: str, auth: GraphQLAuth) -> None:
@@ -234,10 +236,12 @@ def _run(settings: Settings, listening: socket.socket, port: MetricsPort | None)
             if port is not None:
                 port.close()
         if not server.started:
-            raise typer.Exit(NOT_READY)
+            raise SystemExit(NOT_READY)
         return
     with shared_folder(port) if port else nullcontext() as folder:
         config = _config(Factory(settings, folder))
+        from gql_auth.commands.workers import Supervisor  # noqa: PLC0415 - for several alone
+
         Supervisor(config, sockets=[listening]).run()
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import typer
 
-from gql_auth.commands.running import REFUSED, fail, out, show, with_system
+from gql_auth.commands.running import REFUSED, fail, show, with_system
+from gql_auth.commands.voices import out
 from gql_auth.features.audit.core import Audit, Event
 from gql_auth.features.life.core import Life
 from gql_auth.features.sessions.core import Sessions

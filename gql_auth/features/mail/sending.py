@@ -18,8 +18,8 @@ _log = logging.getLogger("gql_auth.mail")
 _SLACK: Final = timedelta(seconds=5)  # in which a letter that was taken waits until it is its turn
 
 
-class Composer(Protocol):
-    """Makes a mail of a letter."""
+class Compose(Protocol):
+    """Makes a mail of a letter; called in threads, as templates take their time."""
 
     def __call__(self, item: Item, content: Mapping[str, Any]) -> EmailMessage:
         """The mail, ready to be sent.
@@ -62,7 +62,7 @@ class Sending:
     def __init__(
         self,
         outlet: MailOutlet | None,
-        compose: Composer,
+        compose: Compose,
         *,
         seal: Seal,
         clock: Clock,
@@ -153,7 +153,8 @@ class Sending:
         try:
             if item.expires_at is not None and item.expires_at <= self._clock.now():
                 return Undeliverable("expired before it could be sent")
-            message = self._compose(item, self._seal.open(item.sealed, item.id))
+            content = self._seal.open(item.sealed, item.id)
+            message = await asyncio.to_thread(self._compose, item, content)
             # The address as it is written in the header, with its domain in ASCII.
             recipient = message["To"].addresses[0].addr_spec
             async with asyncio.timeout(self._time_limit.total_seconds()):

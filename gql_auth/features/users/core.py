@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from email_validator import EmailNotValidError
-
 from gql_auth.features.audit.core import Audit, Tag
 from gql_auth.features.users.naming import (
     ROLE,
+    NoAddress,
     Profile,
     comparable,
     id_of,
@@ -194,7 +193,7 @@ class Users:
         if email is not None:
             try:
                 return await self._store.by_email(comparable(validated_email(email)))
-            except EmailNotValidError:
+            except NoAddress:
                 return None
         if username is None or judge_username(username):
             return None

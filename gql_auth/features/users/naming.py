@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-
 from gql_auth.kernel.errors import Violation, ViolationCode
 
 USERNAME_LENGTH: Final = (3, 32)
@@ -70,7 +68,7 @@ def name_of(*, email: str | None, username: str | None) -> str:
         return f"username:{comparable((username or '')[:_RAW_EMAIL_LENGTH])}"
     try:
         return f"email:{comparable(validated_email(email))}"
-    except EmailNotValidError:
+    except NoAddress:
         return f"email:{comparable(email[:_RAW_EMAIL_LENGTH])}"
 
 
@@ -82,19 +80,33 @@ def names_of(user: Named) -> list[str]:
     return found
 
 
+class NoAddress(ValueError):  # noqa: N818 - a verdict
+    """A text is no e-mail address; the message says why."""
+
+
 def validated_email(text: str) -> str:
-    """NFC, with the domain in lower-case Unicode. No DNS: an answer must not hang on a resolver."""
+    """NFC, with the domain in lower-case Unicode. No DNS: an answer must not hang on a resolver.
+
+    Raises:
+        NoAddress: it is none.
+    """
     if len(text) > _RAW_EMAIL_LENGTH:
-        raise EmailNotValidError("The email address is too long.")
+        raise NoAddress("The email address is too long.")
     for letter in text:
         # NFC makes the Kelvin sign a K: who writes one is not taken for the owner of the other.
         if not letter.isascii() and unicodedata.normalize("NFC", letter).isascii():
-            raise EmailNotValidError(
+            raise NoAddress(
                 f"The email address holds U+{ord(letter):04X}, which only looks like "
                 f"{unicodedata.normalize('NFC', letter)!r}; type that instead."
             )
-    # test_environment allows .test, which RFC 6761 keeps for exactly that.
-    checked = validate_email(text, check_deliverability=False, test_environment=True)
+    # Imported when first needed: its tables take a while to load.
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415
+
+    try:
+        # test_environment allows .test, which RFC 6761 keeps for exactly that.
+        checked = validate_email(text, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise NoAddress(str(error)) from None
     return checked.normalized
 
 
@@ -115,7 +127,7 @@ def checked_email(text: str, field: str) -> tuple[str, list[Violation]]:
     """
     try:
         return validated_email(text), []
-    except EmailNotValidError as error:
+    except NoAddress as error:
         return text, [Violation(field, *_email_problem(text, error))]
 
 
@@ -139,7 +151,7 @@ def checked_names(
     return found, violations
 
 
-def _email_problem(email: str, error: EmailNotValidError) -> tuple[ViolationCode, str]:
+def _email_problem(email: str, error: NoAddress) -> tuple[ViolationCode, str]:
     if not email:
         return ViolationCode.REQUIRED, "The e-mail address is missing."
     if len(email) > 254:  # noqa: PLR2004 - RFC 5321, section 4.5.3.1
