@@ -1,11 +1,12 @@
-"""Public keys as other services read them (RFC 7517), each pinned to one algorithm."""
+"""Public keys as other services read them (RFC 7517), each pinned to one algorithm.
+
+The libraries are imported for the first key: a service that verifies tokens starts before it has
+fetched one.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import get_default_algorithms
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ def verification_key(jwk: Mapping[str, Any]) -> VerificationKey:
         ValueError: no signature key of an asymmetric algorithm we know, `use` or `key_ops` say
             it is for something else, or the key does not fit its `alg`.
     """
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
+    from jwt.algorithms import get_default_algorithms  # noqa: PLC0415
+
     algorithm = jwk.get("alg")
     expected_type = {"ES256": "EC", "EdDSA": "OKP", "RS256": "RSA"}.get(str(algorithm))
     if expected_type is None or jwk.get("kty") != expected_type:

@@ -9,16 +9,17 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any, Final
-
-import jwt
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from gql_auth.features.keys.jwk import VerificationKey
+
+if TYPE_CHECKING:
+    from jwt import PyJWS
 
 MAX_TOKEN_LENGTH: Final = 8192
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}")
 _HEADER_NAMES: Final = {"alg", "kid", "typ"}
-_jws: Final = jwt.PyJWS()
 
 
 class NotOurs(ValueError):  # noqa: N818 - a verdict
@@ -79,9 +80,11 @@ def read(
         raise UnknownKey(kid)
     if header.get("alg") != key.algorithm:
         raise NotOurs
+    from jwt import PyJWTError  # noqa: PLC0415 - loaded by then: somebody made the key
+
     try:
-        payload = _jws.decode(token, key.key, algorithms=[key.algorithm])
-    except jwt.PyJWTError:
+        payload = _jws().decode(token, key.key, algorithms=[key.algorithm])
+    except PyJWTError:
         raise NotOurs from None
     return _object(payload)
 
@@ -89,7 +92,14 @@ def read(
 def sign(claims: Mapping[str, Any], *, kid: str, algorithm: str, key: Any, token_type: str) -> str:
     """A compact JWS over `claims`."""
     payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
-    return _jws.encode(payload, key, algorithm=algorithm, headers={"kid": kid, "typ": token_type})
+    return _jws().encode(payload, key, algorithm=algorithm, headers={"kid": kid, "typ": token_type})
+
+
+@cache
+def _jws() -> "PyJWS":
+    from jwt import PyJWS  # noqa: PLC0415 - see `gql_auth.features.keys.jwk`
+
+    return PyJWS()
 
 
 def number_date(claims: Mapping[str, Any], name: str) -> int:
