@@ -5,12 +5,15 @@ the field's definition is done directly; of any doubt, the function is called as
 """
 
 from collections.abc import Callable
+from functools import partial
 from inspect import iscoroutinefunction
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from graphql import GraphQLField, GraphQLSchema, get_named_type, get_nullable_type, is_union_type
 from strawberry import ID
+from strawberry.extensions import FieldExtension
+from strawberry.extensions.field_extension import build_field_extension_resolvers
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
@@ -44,25 +47,32 @@ def attribute_of(field: GraphQLField) -> str | None:
 
 
 def direct_of(schema: GraphQLSchema, field: GraphQLField) -> Direct | None:
-    """A field's own function, if nothing but arguments that need no conversion and what
-    resolvers are told come between: no permission, extension or handler of exceptions."""
+    """A field's own function, behind its extensions; if its arguments need no conversion, and no
+    handler of exceptions stands before it."""
     described = _described(field, "_resolver", "_async_resolver")
     made_by = strawberry_schema_of(schema)
-    if described is None or described.base_resolver is None or made_by is None:
+    if described is None or made_by is None:
         return None
-    resolver, names = described.base_resolver, _python_names(field)
-    function = resolver.wrapped_func
-    if (
-        names is None
-        or described.extensions
-        or (made_by.exception_handlers and is_union_type(get_named_type(field.type)))
-        or not isinstance(function, FunctionType)
-        or described.is_async != iscoroutinefunction(function)
-    ):
+    names = _python_names(field)
+    if names is None or (made_by.exception_handlers and is_union_type(get_named_type(field.type))):
         return None
-    takes = [each.name for each in (resolver.parent_parameter, resolver.root_parameter) if each]
-    info, info_class = resolver.info_parameter, made_by.config.info_class
-    method = bool(resolver.self_parameter)
+    info_class = made_by.config.info_class
+    if described.extensions:
+        return _extended(described, names, info_class)
+    return _bare(described, names, info_class)
+
+
+def _bare(
+    described: StrawberryField, names: dict[str, str], info_class: Callable[..., Any]
+) -> Direct | None:
+    """The function of a field without extensions."""
+    resolver = described.base_resolver
+    function = resolver.wrapped_func if resolver is not None else None
+    if resolver is None or not isinstance(function, FunctionType):
+        return None
+    if described.is_async != iscoroutinefunction(function):
+        return None
+    takes, info, method = _taken(described), resolver.info_parameter, resolver.self_parameter
     if not takes and info is None:
         return Direct(_method(function) if method else _function(function), names, told=False)
 
@@ -74,6 +84,53 @@ def direct_of(schema: GraphQLSchema, field: GraphQLField) -> Direct | None:
         return function(source, **arguments) if method else function(**arguments)
 
     return Direct(call, names, told=info is not None)
+
+
+def _extended(
+    described: StrawberryField, names: dict[str, str], info_class: Callable[..., Any]
+) -> Direct | None:
+    """The extensions of a field, outermost first, and its function behind them."""
+    for extension in described.extensions:
+        if type(extension).map_arguments is not FieldExtension.map_arguments:
+            return None
+    functions = build_field_extension_resolvers(described)
+    # What an async field does begins when it is awaited, and not before.
+    if not functions or (described.is_async and not iscoroutinefunction(functions[-1])):
+        return None
+    *inner, outermost = functions
+    resolver, takes = described.base_resolver, _taken(described)
+    info_name = resolver.info_parameter.name if resolver and resolver.info_parameter else None
+    takes_info, method = info_name == "info", bool(resolver and resolver.self_parameter)
+    get_result = described.get_result
+
+    def call(source: Any, raw_info: Any, **arguments: Any) -> Any:
+        told = info_class(_raw_info=raw_info, _field=described)
+        # Whatever extensions hand on as the source, a method is one of the object itself.
+        given = [source] if method else []
+
+        def innermost(source: Any, info: Any, **kwargs: Any) -> Any:
+            if takes_info:
+                kwargs["info"] = info
+            return get_result(source, info=info, args=given, kwargs=kwargs)
+
+        next_: Callable[..., Any] = innermost
+        for function in inner:
+            next_ = partial(function, next_)
+        for name in takes:
+            arguments[name] = source
+        if info_name is not None and not takes_info:  # then extensions get it as an argument
+            arguments[info_name] = told
+        return outermost(next_, source, told, **arguments)
+
+    return Direct(call, names, told=True)
+
+
+def _taken(described: StrawberryField) -> list[str]:
+    """The names under which a field's function takes the object that it is a field of."""
+    resolver = described.base_resolver
+    if resolver is None:
+        return []
+    return [each.name for each in (resolver.parent_parameter, resolver.root_parameter) if each]
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,12 +1,15 @@
 """Whatever is asked of whatever schema, plans answer as graphql-core's executor does."""
 
 import asyncio
+import gc
 import os
+from collections.abc import Iterator
 from copy import deepcopy
 from functools import partial
 from random import Random
 from typing import Any
 
+import pytest
 from graphql import parse, validate
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
@@ -19,8 +22,23 @@ from tests.plans.worlds import World
 SOAK = "GQL_AUTH_SOAK" in os.environ
 EXAMPLES = 100
 WIDELY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+# Where gathered work fails, the executor cancels the rest, and drops what that would have waited
+# for; so do plans. Python complains of it whenever it is collected.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+
 seeds = st.integers(0, 2**64 - 1)
 rates = st.sampled_from([0.0, 0.05, 0.2, 0.5])
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Nothing is left for other tests to collect."""
+    yield
+    gc.collect()
 
 
 async def compare(schema: Any, text: str, worlds: list[tuple[World, dict[str, Any]]]) -> int:
