@@ -271,6 +271,7 @@ class GraphQLAuth:
             explorer,
             lambda: self._telemetry,
             lambda: self.lines,
+            https=self.settings.https,
         )
         if self.settings.allowed_origins:
             graphql = Cors(
@@ -287,7 +288,8 @@ class GraphQLAuth:
                 ],
                 max_age=7200,
             )
-        return self._secured(graphql)
+            return self._secured(graphql)
+        return graphql  # which sees to its headers itself
 
     def _below(self, explorer: Explorer) -> ASGIApp:
         async def answer(request: Request) -> Response:
@@ -311,10 +313,29 @@ class GraphQLAuth:
         return JSONResponse({"status": "ready"})
 
 
-def create_app(auth: GraphQLAuth) -> ASGIApp:
-    """The standalone server: our routes and nothing else."""
+def create_app(
+    auth: GraphQLAuth,
+    *,
+    started: Callable[[], None] = lambda: None,
+    ended: Callable[[], None] = lambda: None,
+) -> ASGIApp:
+    """The standalone server: our routes and nothing else.
+
+    Args:
+        started, ended: called when it is ready to serve, and when it serves no more.
+    """
     routes = auth.routes(build_schema(settings=auth.settings), health=True)
-    return Standalone(auth.running, routes, https=auth.settings.https)
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        try:
+            async with auth.running():
+                started()
+                yield
+        finally:
+            ended()
+
+    return Standalone(running, routes, https=auth.settings.https)
 
 
 async def _alive(_request: Request) -> Response:

@@ -18,7 +18,7 @@ from gql_auth.kernel import telemetry
 from gql_auth.kernel.clock import SystemClock
 from gql_auth.kernel.lines import REQUEST, REQUESTS, Lines
 
-# Of what may stand in a note, what only we write; an operation's name is the client's.
+# What may stand in a note. An operation's name is the client's, and a code may be the host's.
 _OURS: Final = frozenset({"request_id", "method", "status", "ms", "ip", "codes", "user_id",
                           "session_id", "operation"})  # fmt: skip
 _METHODS: Final = frozenset({"GET", "POST"})
@@ -41,11 +41,11 @@ class FastLines(Lines):
 
     def request(self, note: Mapping[str, Any]) -> None:
         """A request was answered."""
-        name = note.get("operation")
         plain = (
             note["method"] in _METHODS
             and note.keys() <= _OURS
-            and (name is None or (_TOKEN not in name and _NAME.fullmatch(name) is not None))
+            and ("operation" not in note or _is_name(note["operation"]))
+            and ("codes" not in note or all(map(_is_name, note["codes"])))
         )
         if not plain:
             super().request(note)
@@ -67,3 +67,7 @@ class FastLines(Lines):
                 line["span_id"] = trace.span_id
         if self._gate.keep(orjson.dumps(line, option=orjson.OPT_UTC_Z)):
             asyncio.get_running_loop().call_soon(self._gate.write_kept)
+
+
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None and _TOKEN not in text

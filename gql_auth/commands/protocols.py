@@ -202,7 +202,10 @@ class Protocol(Unread, HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer is none (RFC 9110, section 6.5.1) and is dropped."""
         if self._in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """A head is complete."""

@@ -15,12 +15,11 @@ from threading import Thread, Timer, current_thread, main_thread
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from gql_auth._version import __version__
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands import logs
-from gql_auth.commands.floods import Floodgate
 from gql_auth.commands.lines import FastLines
 from gql_auth.commands.metrics import PATH, MetricsPort, exposure, shared_folder
 from gql_auth.commands.protocols import Protocol, Socket
@@ -155,24 +154,8 @@ class Factory:
         if logs.is_json(self.settings):
             auth.lines = FastLines(gate)
         _end_in_order(auth, self.settings.shutdown_delay.total_seconds())
-        return _settled(create_app(auth), gate)
-
-
-def _settled(app: ASGIApp, gate: Floodgate) -> ASGIApp:
-    """The application, at whose end the log tells what it left out: a worker then ends by the
-    signal itself, and runs nothing more."""
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_settled(message: Message) -> None:
-            if message["type"] == "lifespan.startup.complete":
-                _settle_memory()
-            if message["type"].startswith("lifespan.shutdown"):
-                gate.settle()
-            await send(message)
-
-        await app(scope, receive, send_settled if scope["type"] == "lifespan" else send)
-
-    return serve
+        # A worker ends by the signal itself, and runs nothing more when its life is over.
+        return create_app(auth, started=_settle_memory, ended=gate.settle)
 
 
 def _settle_memory() -> None:

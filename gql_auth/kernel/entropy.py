@@ -29,13 +29,14 @@ def url_safe(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def random_label(byte_count: int) -> bytes:
-    """`byte_count` bytes to tell requests apart by: from a stock, as each request wants some and
-    asking the system costs more than the rest of it. Nothing secret is made of them."""
-    if len(_stock) < byte_count:
-        _stock[:] = secrets.token_bytes(_STOCK)
-    taken = bytes(_stock[-byte_count:])
-    del _stock[-byte_count:]
+def random_label(length: int) -> str:
+    """A word of `length` hexadecimal digits to tell requests apart by: from a stock, as each
+    request wants some and asking the system costs more than the rest of it. Nothing secret is
+    made of them."""
+    if len(_stock) < length:
+        _stock[:] = secrets.token_bytes(_STOCK).hex().encode()
+    taken = _stock[-length:].decode()
+    del _stock[-length:]
     return taken
 
 

@@ -70,7 +70,7 @@ class Trace:
     def trace_id(self) -> str:
         """The trace's id, made up when somebody asks for it first."""
         if self._id is None:
-            self._id = random_label(16).hex()
+            self._id = random_label(32)
         return self._id
 
     def __enter__(self) -> Self:
@@ -121,6 +121,11 @@ class Telemetry:
     """
 
     traces: bool = False
+
+    @property
+    def hears(self) -> bool:
+        """Whether anybody is told of anything."""
+        return type(self) is not Telemetry
 
     def running(self) -> AbstractAsyncContextManager[object]:
         """Entered around the life of a system."""

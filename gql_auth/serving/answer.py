@@ -5,13 +5,15 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from gql_auth.serving import http
+from gql_auth.serving.headers import SECURITY_HEADERS
 
 _TYPES: Final = {
     media: (b"content-type", f"{media}; charset=utf-8".encode())
     for media in (http.JSON, http.GRAPHQL_RESPONSE)
 }
 VARY: Final = (b"vary", b"Accept, Origin")
-PRIVATE: Final = (b"cache-control", b"private, no-store")
+PRIVATE: Final = (VARY, (b"cache-control", b"private, no-store"))
+UNKEPT: Final = (VARY, (b"cache-control", SECURITY_HEADERS["Cache-Control"].encode()))
 
 
 class Answer:

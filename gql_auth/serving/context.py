@@ -13,6 +13,7 @@ from gql_auth.kernel.parsing import Network
 from gql_auth.kernel.transports import Transport
 from gql_auth.kernel.unit import Units
 from gql_auth.serving.cookies import CookieRules, RefreshCookie, require_own_site
+from gql_auth.serving.head import Head
 from gql_auth.serving.leases import Keeper, Lease
 from gql_auth.serving.transports import (
     RefreshBody,
@@ -81,6 +82,7 @@ class RequestContext:
 
     def __init__(self, request: HTTPConnection, system: Doorkeeper) -> None:
         self.request = request
+        self.head: Head | None = None  # looked at once
         self.system = system
         self.connection_params: dict[str, object] | None = None
         self.credentials = 0  # fields of this request that check or set a password, so far
@@ -241,11 +243,9 @@ class RequestContext:
         """The token of `Authorization: Bearer …` (RFC 6750), or of a socket's `connection_init`,
         where browsers cannot set headers. Something that is there but no bearer token is given
         on as it is, to be found invalid."""
-        values: list[str] = [
-            value.decode("latin-1")
-            for name, value in self.request.scope["headers"]
-            if name == b"authorization"
-        ]
+        if self.head is None:
+            self.head = Head(self.request.scope["headers"])
+        values = self.head.all(b"authorization")
         if not values and self.connection_params:
             for name in ("Authorization", "authorization"):
                 if value := self.connection_params.get(name):

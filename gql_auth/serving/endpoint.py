@@ -1,7 +1,7 @@
 """`/graphql`: operations by POST, queries by GET, the explorer for browsers, subscriptions by
 WebSocket. An ASGI application; a route of a host's router points at it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +20,7 @@ from gql_auth.serving.connections import Kind, TooManyConnections
 from gql_auth.serving.context import Doorkeeper, RequestContext
 from gql_auth.serving.cookies import require_own_site
 from gql_auth.serving.explorer import Explorer
+from gql_auth.serving.headers import SecureHeaders
 from gql_auth.serving.over_http import ContextFactory, OverHTTP
 from gql_auth.serving.schema import AuthSchema
 
@@ -40,6 +41,8 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
         explorer: Explorer,
         telemetry: Callable[[], Telemetry] = Telemetry,
         lines: Callable[[], Lines] = Lines,
+        *,
+        https: bool = False,
     ) -> None:
         no_ide: GraphQL_IDE | None = None
         super().__init__(
@@ -48,15 +51,22 @@ class GraphQLEndpoint(GraphQL[RequestContext, None]):
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             max_subscriptions_per_connection=None,  # the handler's own bound has a code
         )
-        self._over_http = OverHTTP(schema, make_context, limits, explorer, telemetry, lines)
+        self._over_http = OverHTTP(
+            schema, make_context, limits, explorer, telemetry, lines, https=https
+        )
+        self._over_socket = SecureHeaders(self._open_socket, https=https)
         self._make_context = make_context
         self._system = system
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(  # type: ignore[override] # an awaitable is all that ASGI wants
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
         """Answer one request or serve one socket."""
         if scope["type"] == "http":
-            await self._over_http(scope, receive, send)
-            return
+            return self._over_http(scope, receive, send)
+        return self._over_socket(scope, receive, send)
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
         try:
             await self._serve_socket(socket)

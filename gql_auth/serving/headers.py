@@ -1,8 +1,8 @@
 """Security headers on every answer, errors included, and CORS."""
 
 import logging
-from collections.abc import MutableMapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -29,6 +29,13 @@ def headers_of(*, https: bool) -> dict[str, str]:
     return SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if https else {})
 
 
+def raw_headers_of(*, https: bool) -> list[tuple[bytes, bytes]]:
+    """The same, as ASGI has them."""
+    return [
+        (name.lower().encode(), value.encode()) for name, value in headers_of(https=https).items()
+    ]
+
+
 class Cors(CORSMiddleware):
     """Starlette's CORS, with a word to the operator: a browser tells its developer only that
     CORS blocked the request, not which origin the server knows nothing of."""
@@ -50,10 +57,7 @@ class SecureHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
-        self._headers = [
-            (name.lower().encode(), value.encode())
-            for name, value in headers_of(https=https).items()
-        ]
+        self._headers = raw_headers_of(https=https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, adding what lacks when the answer starts."""
@@ -67,7 +71,7 @@ class SecureHeaders:
     def _secured(self, send: Send, start: str) -> Send:
         async def send_secured(message: Message) -> None:
             if message["type"] == start:
-                _add_missing(message, self._headers)
+                message["headers"] = completed(message.get("headers", ()), self._headers)
             await send(message)
 
         return send_secured
@@ -95,7 +99,11 @@ def _told_by_http(send: Send) -> Send:
     return send_told
 
 
-def _add_missing(message: MutableMapping[str, Any], wanted: list[tuple[bytes, bytes]]) -> None:
-    given = message.setdefault("headers", [])
-    names = {name for name, _ in given}
-    message["headers"] = [*given, *(each for each in wanted if each[0] not in names)]
+def completed(
+    given: Iterable[tuple[bytes, bytes]], wanted: Iterable[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
+    """The given headers, and of the wanted ones those that lack."""
+    made = list(given)
+    names = {name for name, _ in made}
+    made.extend(each for each in wanted if each[0] not in names)
+    return made

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 from gql_auth.serving import errors
 from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.head import Head
-from gql_auth.serving.waiting import within
+from gql_auth.serving.waiting import begun, within
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -21,6 +21,8 @@ MAX_BODY: Final = 1_000_000  # bytes
 BODY_TIME: Final = 10.0  # seconds
 # What the draft of persisted documents calls it, and what Relay does.
 _IDS: Final = ("documentId", "doc_id")
+_PLAINLY: Final = JSON.encode()
+_ENCODING: Final = b"content-encoding"
 _TYPE_LENGTH: Final = 200  # characters of `Content-Type` that are looked at
 _QUERY: Final = "`query` must be a string holding a GraphQL document"
 # Data beside errors: GraphQL over HTTP's own number, within what every client takes for success.
@@ -94,10 +96,12 @@ def require_json(head: Head) -> None:
     Raises:
         BadRequest: 415.
     """
+    if head.one(b"content-type") == _PLAINLY and head.is_plain and _ENCODING not in head:
+        return
     types = head.all(b"content-type")
     if problem := _problem_of_type(types[0][:_TYPE_LENGTH] if len(types) == 1 else ""):
         raise BadRequest(415, problem)
-    if any(each.lower() != "identity" for each in head.all(b"content-encoding")):
+    if any(each.lower() != "identity" for each in head.all(_ENCODING)):
         raise BadRequest(415, "Content-Encoding is not supported: send the body as it is")
 
 
@@ -119,8 +123,11 @@ async def _read_body(head: Head, receive: Receive) -> bytes:
     # bytes.isdigit() takes ASCII's digits alone.
     if announced is not None and announced.isdigit() and int(announced[:20]) > MAX_BODY:
         raise _too_large()
+    body = begun(_collect(receive))
+    if isinstance(body, bytes):
+        return body
     try:
-        return await within(BODY_TIME, _collect(receive))
+        return await within(BODY_TIME, body)
     except TimeoutError:
         raise BadRequest(408, f"The body did not arrive within {BODY_TIME:g} s") from None
 

@@ -5,7 +5,6 @@ beforehand or remembered, and what is asked seldom is made when it is asked for.
 """
 
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
@@ -27,6 +26,7 @@ from gql_auth.serving.errors import internal_error, refusal_body
 from gql_auth.serving.execution import NotThis, Operations
 from gql_auth.serving.explorer import Explorer
 from gql_auth.serving.head import Head
+from gql_auth.serving.headers import completed, raw_headers_of
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
 
@@ -51,6 +51,7 @@ class OverHTTP:
         make_context: the context of a request.
         telemetry, lines: what hears of it, and what writes its line; asked each time, as a host
             may choose them late.
+        https: as `SecureHeaders` has it.
     """
 
     def __init__(
@@ -61,7 +62,12 @@ class OverHTTP:
         explorer: Explorer,
         telemetry: Callable[[], Telemetry],
         lines: Callable[[], Lines],
+        *,
+        https: bool,
     ) -> None:
+        self._secure = raw_headers_of(https=https)
+        # What a cache may do is said in each answer of ours.
+        self._always = [pair for pair in self._secure if pair[0] != b"cache-control"]
         self._schema = schema
         self._operations = Operations(schema)
         self._explorer = explorer
@@ -78,16 +84,20 @@ class OverHTTP:
         parent = None
         if b"traceparent" in head:
             parent = parent_of(head.all(b"traceparent"), head.all(b"tracestate"))
-        request_id = urlsafe_b64encode(random_label(9))
-        note: dict[str, Any] = {"request_id": request_id.decode(), "method": scope["method"]}
+        request_id = random_label(16)
+        note: dict[str, Any] = {"request_id": request_id, "method": scope["method"]}
         seen = observed.begin(scope)
         with telemetry.request(parent) as trace:
             given = await self._respond(Request(scope), head, receive, note, seen)
-            given.raw_headers.append((b"x-request-id", request_id))
+            if type(given) is Answer:
+                given.raw_headers += self._always
+            else:
+                given.raw_headers = completed(given.raw_headers, self._secure)
+            given.raw_headers.append((b"x-request-id", request_id.encode()))
             if trace.response is not None:
                 given.raw_headers.append((b"traceresponse", trace.response.encode()))
             seconds = time.perf_counter() - began
-            if seen.counts:
+            if seen.counts and telemetry.hears:
                 telemetry.requested(
                     operation=seen.operation,
                     kind=seen.kind,
@@ -128,7 +138,7 @@ class OverHTTP:
         seen.judge(body["errors"])
         media_type = negotiation.type_of_problem(head.joined(b"accept"))
         given = Answer(status, media_type, http.encode(body))
-        given.raw_headers.append(answer.VARY)
+        given.raw_headers += answer.UNKEPT
         for name, value in headers.items():
             given.add(name, value)
         return given
@@ -143,6 +153,7 @@ class OverHTTP:
     ) -> _Given:
         method = request.scope["method"]
         context = self._make_context(request)
+        context.head = head
         if (address := context.address) is not None:
             note["ip"] = address
         if method not in _METHODS:
@@ -210,14 +221,14 @@ class OverHTTP:
         # A host's own fields may look at any cookie.
         signed = b"authorization" in head or b"cookie" in head
         if signed or context.known_caller or context.cookie_answers:
-            given.raw_headers += (answer.VARY, answer.PRIVATE)
+            given.raw_headers += answer.PRIVATE
             return
         named = self._max_age and context.request.scope["method"] == "GET"
         if named and asked.operations[0].is_named and not failures:
             given.add("cache-control", f"public, max-age={self._max_age}")
             given.add("vary", "Accept, Origin, Authorization, Cookie")
         else:
-            given.raw_headers.append(answer.VARY)
+            given.raw_headers += answer.UNKEPT
 
     async def _answer_one(
         self,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import strawberry
@@ -33,7 +33,7 @@ from gql_auth.serving.judging import Judge
 from gql_auth.serving.permissions import Guard
 from gql_auth.serving.persisted import Manifest, Persisted
 from gql_auth.serving.planning import Planner
-from gql_auth.serving.waiting import within
+from gql_auth.serving.waiting import Rest, begun, within
 
 _log = logging.getLogger("gql_auth.documents")
 
@@ -135,7 +135,9 @@ class AuthSchema(strawberry.Schema):
             said = plan.execute(
                 None, context, asked.variables, operation_extensions=asked.extensions
             )
-            result = said if isinstance(said, ExecutionResult) else await self._in_time(said)
+            if not isinstance(said, ExecutionResult):
+                said = begun(said)
+            result = await self._in_time(said) if isinstance(said, Rest) else said
         except Exception as error:  # noqa: BLE001 - as Strawberry has it: told or masked
             told = error if isinstance(error, GraphQLError) else None
             told = told or GraphQLError(str(error), original_error=error)
@@ -144,9 +146,9 @@ class AuthSchema(strawberry.Schema):
             self._tell(result.errors, self._spelled(text, asked.variables), context)
         return result
 
-    async def _in_time(self, awaitable: Awaitable[ExecutionResult]) -> ExecutionResult:
+    async def _in_time(self, rest: Rest[ExecutionResult]) -> ExecutionResult:
         try:
-            return await within(self.timeout, awaitable)
+            return await within(self.timeout, rest)
         except TimeoutError:
             raise Exceeded("time", limit=round(self.timeout)) from None
 

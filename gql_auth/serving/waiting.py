@@ -10,7 +10,7 @@ T = TypeVar("T")
 _TAKEN: Final = object()
 
 
-class _Begun(Generator[Any, Any, T], Generic[T]):
+class Rest(Generator[Any, Any, T], Generic[T]):
     """The rest of something that has been awaited as far as its first pause."""
 
     def __init__(self, first: Any, steps: Generator[Any, Any, T]) -> None:
@@ -37,16 +37,21 @@ class _Begun(Generator[Any, Any, T], Generic[T]):
         self._steps.close()
 
 
-async def within(seconds: float, awaitable: Awaitable[T]) -> T:
-    """What is awaited, if it is there in time.
-
-    Raises:
-        TimeoutError: it is not; it was cancelled then.
-    """
+def begun(awaitable: Awaitable[T]) -> T | Rest[T]:
+    """Await something as far as its first pause: its result where it has none, or its rest."""
     steps = awaitable.__await__()
     try:
         first = next(steps)
     except StopIteration as done:
         return cast(T, done.value)
+    return Rest(first, steps)
+
+
+async def within(seconds: float, rest: Rest[T]) -> T:
+    """The result of what was begun, if it is there in time.
+
+    Raises:
+        TimeoutError: it is not; it was cancelled then.
+    """
     async with asyncio.timeout(seconds):
-        return await _Begun(first, steps)
+        return await rest

@@ -131,7 +131,7 @@ async def test_ordinary_answers_name_no_server(server: Server) -> None:
         (_get("/openapi.json"), 404),
         (_get("/graphql/"), 404),
         (_get("/healthz", method="HEAD"), 200),
-        (_get("/graphql", method="TRACE"), 404),
+        (_get("/graphql", method="TRACE"), 405),
         (_get("/graphql", "Accept: text/html", "Host: evil.example"), 200),
     ):
         got, headers, _ = server.say(raw)

@@ -3,10 +3,10 @@
 import asyncio
 import socket
 import time
-from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -16,12 +16,14 @@ import httpx
 import pytest
 import strawberry
 import uvicorn
+from fastapi import FastAPI
 from graphql import build_schema, parse
 
 from gql_auth import HasRole
 from gql_auth import app as application
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.commands import protocols
+from gql_auth.commands.floods import Floodgate
 from gql_auth.commands.protocols import HEAD_BYTES, Protocol
 from gql_auth.commands.serve import Factory
 from gql_auth.features.keys.core import MasterSecret
@@ -155,7 +157,7 @@ class Guarded:
 @pytest.mark.parametrize("field", ["byBool", "byCoroutine"])
 async def test_a_guard_that_does_not_raise_as_it_should(field: str, auth: GraphQLAuth) -> None:
     """A guard that answers instead of raising lets nobody through."""
-    app = application.FastAPI()
+    app = FastAPI()
     app.include_router(auth.router(query=Guarded))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as http:
@@ -251,7 +253,8 @@ OPERATION = b'{"query":"{ __typename }"}'
 @pytest.fixture
 def wire_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a server whose logging stays the tests' own."""
-    monkeypatch.setattr("gql_auth.commands.logs.configure", lambda _settings: Namespace())
+    gate = Floodgate(StringIO(), None)
+    monkeypatch.setattr("gql_auth.commands.logs.configure", lambda _settings: gate)
     return settings
 
 
