@@ -1,6 +1,7 @@
 """Plans: made of a document once, executed as often as it comes."""
 
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from threading import Lock
 from types import CoroutineType
 from typing import Any, Final
@@ -25,6 +26,7 @@ from gql_auth.plans.running import Execution, Operation
 from gql_auth.plans.variables import Variables
 
 _MAX_VARIANTS: Final = 16  # of a plan, that are kept: each has its own values of conditions
+_TOO_DEEP: Final = "Selections are nested too deeply. Execution aborted."
 _NO_VALUES: Final = VariableValues({}, {})
 
 
@@ -104,7 +106,10 @@ class Plan:
             kept = {name: coerced[name] for name in names if name in coerced}
             sources = {name: values.sources[name] for name in names if name in values.sources}
             variant = Variant(self._operation, VariableValues(sources, kept))
-            runner = root_runner(variant, self._root_type)
+            with suppress(RecursionError):  # whose frames the error that follows must not keep
+                runner = root_runner(variant, self._root_type)
+            if runner is None:
+                raise GraphQLError(_TOO_DEEP, self._operation.definition)
             if all(type(each) is bool for each in key):
                 self._keep(key, runner)
         return runner

@@ -24,6 +24,8 @@ from gql_auth.plans.inputs import is_specified_leaf
 _DEFINITION: Final = "strawberry-definition"
 _AS_THEY_ARE: Final = (bool, float, int, str, ID)  # arguments of these types are not converted
 
+_TAKEN: Final = frozenset({"_source", "info"})
+
 
 class Direct(NamedTuple):
     """A field's own function, in the place of its resolve function.
@@ -76,7 +78,7 @@ def _bare(
     if not takes and info is None:
         return Direct(_method(function) if method else _function(function), names, told=False)
 
-    def call(source: Any, raw_info: Any, **arguments: Any) -> Any:
+    def call(source: Any, raw_info: Any, /, **arguments: Any) -> Any:
         for name in takes:
             arguments[name] = source
         if info is not None:
@@ -103,15 +105,15 @@ def _extended(
     takes_info, method = info_name == "info", bool(resolver and resolver.self_parameter)
     get_result = described.get_result
 
-    def call(source: Any, raw_info: Any, **arguments: Any) -> Any:
+    def call(source: Any, raw_info: Any, /, **arguments: Any) -> Any:
         told = info_class(_raw_info=raw_info, _field=described)
         # Whatever extensions hand on as the source, a method is one of the object itself.
         given = [source] if method else []
 
-        def innermost(source: Any, info: Any, **kwargs: Any) -> Any:
+        def innermost(_source: Any, info: Any, **kwargs: Any) -> Any:
             if takes_info:
                 kwargs["info"] = info
-            return get_result(source, info=info, args=given, kwargs=kwargs)
+            return get_result(_source, info=info, args=given, kwargs=kwargs)
 
         next_: Callable[..., Any] = innermost
         for function in inner:
@@ -134,11 +136,17 @@ def _taken(described: StrawberryField) -> list[str]:
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda source, _info, **arguments: function(source, **arguments)
+    def call(source: Any, _info: Any, /, **arguments: Any) -> Any:
+        return function(source, **arguments)
+
+    return call
 
 
 def _function(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda _source, _info, **arguments: function(**arguments)
+    def call(_source: Any, _info: Any, /, **arguments: Any) -> Any:
+        return function(**arguments)
+
+    return call
 
 
 def _described(field: GraphQLField, *names: str) -> StrawberryField | None:
@@ -158,6 +166,8 @@ def _described(field: GraphQLField, *names: str) -> StrawberryField | None:
 def _python_names(field: GraphQLField) -> dict[str, str] | None:
     """The names of a field's arguments in Python; None if one of them is converted."""
     names: dict[str, str] = {}
+    if not _TAKEN.isdisjoint(field.args):  # Strawberry's functions fail on them
+        return None
     for name, argument in field.args.items():
         described = argument.extensions.get(_DEFINITION)
         if not isinstance(described, StrawberryArgument) or described.is_maybe:
