@@ -1,10 +1,13 @@
 """What plans do, one thing at a time."""
 
+import gc
 from typing import Any
 
 import pytest
 import strawberry
 from graphql import build_schema, parse
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gql_auth.plans import Uncovered, compile_operation
 from tests.plans.comparing import by_executor, by_plan, outcome
@@ -73,3 +76,55 @@ def test_what_is_not_covered(text: str, reason: str) -> None:
     with pytest.raises(Uncovered) as caught:
         compile_operation(schema, parse(text), None)
     assert caught.value.reason == reason
+
+
+class Executor(StrawberryGraphQLCoreExecutionContext):
+    """An executor of somebody's own."""
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"execution_context_class": Executor}, "executor"),
+        ({"config": StrawberryConfig(enable_experimental_incremental_execution=True)},
+         "incremental"),
+    ],
+)  # fmt: skip
+def test_schemas_that_are_not_covered(options: dict[str, Any], reason: str) -> None:
+    """Whoever executes in another way goes on doing so."""
+    schema = strawberry.Schema(Query, **options)._schema
+    with pytest.raises(Uncovered) as caught:
+        compile_operation(schema, parse("{ broken }"), None)
+    assert caught.value.reason == reason
+
+
+def test_fragment_variables() -> None:
+    """They are an experiment of graphql-core's."""
+    document = parse("{ ...F(b: 1) } fragment F($b: Int) on Query { a }",
+                     experimental_fragment_arguments=True)  # fmt: skip
+    with pytest.raises(Uncovered) as caught:
+        compile_operation(build_schema("type Query { a: Int }"), document, None)
+    assert caught.value.reason == "fragment_variables"
+
+
+def test_operations_by_name() -> None:
+    """The one that is named is executed; without a name, there must be but one."""
+    document = parse("query A { broken } query B { kind: __typename }")
+    answer: Any = compile_operation(SCHEMA, document, "B").execute(None, None, None)
+    assert answer.data == {"kind": "Query"}
+    with pytest.raises(Uncovered):
+        compile_operation(SCHEMA, document, "C")
+
+
+def test_variables_do_not_outlive_their_execution() -> None:
+    """A plan that is kept keeps no client's values, but those of its conditions."""
+    schema = build_schema("type Query { a(b: [String]): String }")
+    text = "query Q($b: [String], $on: Boolean!) { a(b: $b) @include(if: $on) }"
+    plan = compile_operation(schema, parse(text), None)
+    secret = " ".join(["a", "secret"])
+    seen: list[Any] = []
+    plan.execute({"a": lambda _info, b: seen.extend(b)}, None, {"b": [secret], "on": True})
+    assert seen == [secret]
+    seen.clear()
+    gc.collect()
+    assert [each for each in gc.get_referrers(secret) if isinstance(each, (list, dict))] == []

@@ -105,6 +105,14 @@ class Query:
         return f"{type(self).__name__} {a_word} {number}"
 
     @strawberry.field
+    def named(self, source: str, raw_info: str = "raw") -> str:
+        return f"{source} {raw_info}"
+
+    @strawberry.field(permission_classes=[Never])
+    def named_too(self, next: str, source: str = "none") -> str | None:  # noqa: A002
+        return f"{next} {source}"
+
+    @strawberry.field
     @staticmethod
     def static(word: str = "none") -> str:
         return f"static {word}"
@@ -170,6 +178,7 @@ SCHEMAS = [
     [
         "{ loud guarded plain }",
         '{ plain(aWord: "a", number: null) other: plain(number: 4) static(word: "b") }',
+        '{ named(source: "a", rawInfo: "b") namedToo(next: "c", source: "d") }',
         "{ parented wrapped returned eager plain }",
         '{ renamed(word: "c") elsewhere(word: "d") elsewhereToo }',
         '{ never(word: "e") eager }',
