@@ -34,7 +34,11 @@ VALUES: dict[str, list[Any]] = {
     "ID": ["id", 5],
     "DateTime": ["2026-01-02T03:04:05"],
 }
-ANYTHING: list[Any] = [None, 2**40, "wrong", 1.5, True, [], ["x", None], {}, {"text": 1, "no": 2}]
+ANYTHING: list[Any] = [
+    None, 2**40, "wrong", 1.5, True, [], ["x", None], {}, {"text": 1, "no": 2},
+    {"text": "fits", "no": 2}, {"text": "fits", "most": None, "inner": {"sure": None}},
+    {"text": "fits", "inner": {"color": "PINK"}, "numbers": [1, "2"]}, {"most": 1},
+]  # fmt: skip
 
 
 @dataclass

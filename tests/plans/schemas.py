@@ -67,7 +67,26 @@ ONE: Any = GraphQLInputObjectType(
     {"a": GraphQLInputField(GraphQLInt), "b": GraphQLInputField(GraphQLList(GraphQLString))},
     is_one_of=True,
 )
-INPUT_TYPES: list[Any] = [*LEAF_TYPES, FILTER, FILTER, ONE]
+# Of nothing but types that every schema has.
+SIMPLE: Any = GraphQLInputObjectType(
+    "Simple",
+    {
+        "text": GraphQLInputField(GraphQLNonNull(GraphQLString), out_name="words"),
+        "most": GraphQLInputField(GraphQLInt, default_value=3),
+        "tags": GraphQLInputField(GraphQLList(GraphQLString), default_value=["tag"]),
+        "numbers": GraphQLInputField(GraphQLList(GraphQLNonNull(GraphQLFloat))),
+        "inner": GraphQLInputField(
+            GraphQLInputObjectType(
+                "Inner",
+                {
+                    "color": GraphQLInputField(COLOR),
+                    "sure": GraphQLInputField(GraphQLNonNull(GraphQLBoolean), default_value=True),
+                },
+            )
+        ),
+    },
+)
+INPUT_TYPES: list[Any] = [*LEAF_TYPES, FILTER, SIMPLE, SIMPLE, ONE]
 DEFAULTS: dict[Any, Any] = {GraphQLInt: 4, GraphQLString: "by default", GraphQLBoolean: False}
 
 

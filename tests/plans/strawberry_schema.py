@@ -198,10 +198,15 @@ class Query:
         return answer(info)  # type: ignore[no-any-return]
 
     @strawberry.field
-    def plain(self, color: Color = Color.RED, ids: list[strawberry.ID] | None = None) -> str:
+    def plain(
+        self,
+        color: Color = Color.RED,
+        ids: list[strawberry.ID] | None = None,
+        range: Range | None = None,  # noqa: A002
+    ) -> str:
         if ids == []:
             raise GraphQLError("none", extensions={"code": "NONE"})
-        return f"{color} {ids}"
+        return f"{color} {ids} {range}"
 
 
 @strawberry.type

@@ -118,10 +118,10 @@ def test_operations_by_name() -> None:
 
 def test_variables_do_not_outlive_their_execution() -> None:
     """A plan that is kept keeps no client's values, but those of its conditions."""
-    schema = build_schema("type Query { a(b: [String]): String }")
-    text = "query Q($b: [String], $on: Boolean!) { a(b: $b) @include(if: $on) }"
+    schema = build_schema("type Query { a(b: [String]): A } type A { c: String }")
+    text = "query Q($b: [String], $on: Boolean!) { a(b: $b) @include(if: $on) { c } }"
     plan = compile_operation(schema, parse(text), None)
-    secret = " ".join(["a", "secret"])
+    secret = str(["a secret"])
     seen: list[Any] = []
     plan.execute({"a": lambda _info, b: seen.extend(b)}, None, {"b": [secret], "on": True})
     assert seen == [secret]

@@ -24,8 +24,8 @@ from graphql.pyutils import Path
 
 Place = tuple[Any, ...]
 LEAVES: dict[str, list[Any]] = {
-    "Int": [0, 1, -5, 2**31 - 1, 7.0, "12", True],
-    "Float": [0.5, 3, -1.25, "2.5", False],
+    "Int": [0, 1, -5, 2**31 - 1, 2**31, 7.0, "12", True],
+    "Float": [0.5, 3, -1.25, "2.5", False, float("inf")],
     "String": ["", "text", "ünï", 5, 1.5, True],
     "Boolean": [True, False, 0, 1.0],
     "ID": ["id", 7, "0"],
