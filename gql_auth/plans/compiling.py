@@ -61,6 +61,7 @@ class Plan:
         defined = operation.definition.variable_definitions
         self._variables = Variables(operation) if defined else None
         self._runners: dict[tuple[Any, ...], Runner] = {}
+        self._only: Runner | None = None  # where there are no conditions
         self._lock = Lock()
 
     def execute(
@@ -84,7 +85,8 @@ class Plan:
                 return ExecutionResult(None, values)
         run = Execution(operation, root, context, values, operation_extensions)
         try:
-            data = self._runner(values)(run, root, None, None)
+            runner = self._only or self._runner(values)
+            data = runner(run, root, None, None)
         except GraphQLError as error:
             run.add(error, None)
             data = None
@@ -119,6 +121,8 @@ class Plan:
             if len(self._runners) >= _MAX_VARIANTS:
                 del self._runners[next(iter(self._runners))]
             self._runners[key] = runner
+        if not self._conditions:
+            self._only = runner
 
 
 async def _finish(run: Execution, pending: Awaitable[Any]) -> ExecutionResult:

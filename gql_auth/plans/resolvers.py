@@ -104,6 +104,8 @@ def _extended(
     info_name = resolver.info_parameter.name if resolver and resolver.info_parameter else None
     takes_info, method = info_name == "info", bool(resolver and resolver.self_parameter)
     get_result = described.get_result
+    function = resolver.wrapped_func if resolver else None
+    known = function if isinstance(function, FunctionType) else None
 
     def call(source: Any, raw_info: Any, /, **arguments: Any) -> Any:
         told = info_class(_raw_info=raw_info, _field=described)
@@ -113,6 +115,8 @@ def _extended(
         def innermost(_source: Any, info: Any, **kwargs: Any) -> Any:
             if takes_info:
                 kwargs["info"] = info
+            if known is not None:
+                return known(*given, **kwargs)
             return get_result(_source, info=info, args=given, kwargs=kwargs)
 
         next_: Callable[..., Any] = innermost
