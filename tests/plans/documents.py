@@ -101,11 +101,15 @@ class _Writer:
 
     def condition(self, type_: Any) -> str:
         """A type that objects of another may be of."""
-        if is_abstract_type(type_):
-            possible = [*self.schema.get_possible_types(type_), type_]
-        else:
-            possible = [type_, *type_.interfaces]
-        return self.chance.choice(possible).name
+        known = self.schema.type_map.values()
+        kinds = set(self.schema.get_possible_types(type_)) if is_abstract_type(type_) else {type_}
+        also = [
+            each
+            for each in known
+            if is_abstract_type(each) and kinds & set(self.schema.get_possible_types(each))
+        ]
+        possible = [each for each in known if each in kinds]
+        return self.chance.choice([type_, *possible, *also]).name
 
     def fragment(self, type_: Any, depth: int) -> str:
         on = self.condition(type_)

@@ -186,7 +186,9 @@ def _resolve_type(style: int) -> Any:
         place = tuple(info.path.as_list())
         world.log.append(("type", abstract.name, place, type(value).__name__))
         if world.happens("type", place):
-            return world.chance("type", place).choice([None, "Nothing", "Int", "Query", 7, ["T0"]])
+            return world.chance("which type", place).choice(
+                [None, "Nothing", "Int", "Query", 7, ["T0"]]
+            )
         return getattr(_kind_of(value), "name", None)
 
     async def find_later(value: Any, info: Any, abstract: Any) -> Any:
