@@ -9,8 +9,8 @@ from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.entropy import random_name
 from gql_auth.kernel.judging import SECRET_BYTES
 from gql_auth.kernel.settings import Settings
-from gql_auth.storage.engine import sqlite_path
 from gql_auth.storage.migrate import BEFORE, HEAD, current, migrate, require_usable
+from gql_auth.storage.places import sqlite_path
 
 if TYPE_CHECKING:
     from filelock import FileLock

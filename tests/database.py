@@ -10,7 +10,7 @@ from sqlmodel import select
 from gql_auth.features.audit.tables import EventRow
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.kernel.settings import Settings
-from gql_auth.storage.engine import database_url
+from gql_auth.storage.places import database_url
 
 
 def look(settings: Settings, query: Executable) -> Sequence[Any]:

@@ -15,8 +15,8 @@ from sqlalchemy.pool import NullPool
 
 from gql_auth.app import GraphQLAuth, create_app
 from gql_auth.kernel.settings import Settings
-from gql_auth.storage.engine import database_url
 from gql_auth.storage.migrate import migrate
+from gql_auth.storage.places import database_url
 from tests.support import SECRET, GraphQLClient
 
 ROOT = Path(__file__).parents[1]

@@ -34,8 +34,9 @@ from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.caller import Client
 from gql_auth.kernel.clock import SystemClock
 from gql_auth.kernel.errors import Unavailable
-from gql_auth.storage.engine import Database, database_url
+from gql_auth.storage.engine import Database
 from gql_auth.storage.migrate import BEFORE, HEAD, VERSION_TABLE, SchemaOutdated, current, migrate
+from gql_auth.storage.places import database_url
 from gql_auth.tables import TABLES, metadata
 from tests.database import look
 from tests.support import PASSWORD, SECRET, GraphQLClient

@@ -21,8 +21,8 @@ from gql_auth.kernel.mailing import mail_server
 from gql_auth.kernel.settings import Settings
 from gql_auth.posting import outlet_of
 from gql_auth.preparing import kept_secret, secret_path
-from gql_auth.storage.engine import sqlite_path
 from gql_auth.storage.migrate import HEAD, SchemaOutdated, require_usable
+from gql_auth.storage.places import sqlite_path
 from gql_auth.system import System
 
 _RECOMMENDED_LENGTH = 15

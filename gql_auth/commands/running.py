@@ -12,7 +12,7 @@ from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import InvalidInput, Refused, Unavailable
 from gql_auth.kernel.settings import Settings, declared
 from gql_auth.preparing import prepare
-from gql_auth.storage.engine import sqlite_path
+from gql_auth.storage.places import sqlite_path
 from gql_auth.system import System
 
 if TYPE_CHECKING:

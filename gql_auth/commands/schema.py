@@ -10,7 +10,7 @@ from gql_auth.commands.voices import out
 from gql_auth.kernel.settings import Settings
 from gql_auth.preparing import prepare
 from gql_auth.storage import migrate as migrations
-from gql_auth.storage.engine import sqlite_path
+from gql_auth.storage.places import sqlite_path
 
 
 def schema(

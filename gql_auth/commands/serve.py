@@ -29,7 +29,7 @@ from gql_auth.kernel.settings import Settings
 from gql_auth.observing import shared, tracing
 from gql_auth.preparing import prepare, secret_path
 from gql_auth.serving.http import MAX_BODY
-from gql_auth.storage.engine import sqlite_path
+from gql_auth.storage.places import sqlite_path
 from gql_auth.system import System
 
 _log = logging.getLogger("gql_auth.metrics")

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Unit(Protocol):
@@ -33,6 +34,14 @@ class Units(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[Unit]:
         """A unit that may write; on SQLite the writers queue here."""
+        ...
+
+    async def swiftly(self, act: Callable[[Unit], Awaitable[T]]) -> T:
+        """What `act` answers, in a unit in which each statement is a transaction of its own, if
+        the quick way can do all that it turns out to want; otherwise it is done over again in a
+        unit that may write. So `act` must come to the right end whatever an attempt before it
+        left behind, as after a lost answer. What is asked for after the commit is done once.
+        """
         ...
 
     def glance(self, kind: type[S]) -> S:

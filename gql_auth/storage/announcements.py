@@ -29,7 +29,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gql_auth.kernel.settings import Settings
-from gql_auth.storage.engine import conninfo, sqlite_path
+from gql_auth.storage.places import conninfo, sqlite_path
 
 _log = logging.getLogger("gql_auth.announcements")
 

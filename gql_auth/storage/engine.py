@@ -3,28 +3,28 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import event, text
-from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gql_auth.kernel.clock import SharedClock, monotonic
-from gql_auth.kernel.declaring import SettingsError
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
+from gql_auth.storage.changes import Changes, PostgresChanges, SqliteChanges, in_turn
 from gql_auth.storage.glances import Glances, PostgresGlances, SqliteGlances
 from gql_auth.storage.outages import is_stale, translated
 from gql_auth.storage.pipeline import Pipeline
+from gql_auth.storage.places import WAIT, conninfo, database_url, sqlite_path
 
 _log = logging.getLogger("gql_auth.database")
 
 _WRITE: Final = "gql_auth_write"
-WAIT: Final = 10.0  # seconds: for a connection, for SQLite's lock, for a PostgreSQL connect
+_ROW: Final = 1.0  # seconds that a held connection waits for a row
 _UNIT: Final = 20.0  # seconds that one transaction may take
 _PREPARE_AFTER: Final = 5  # runs of a statement, psycopg's own default
 _POOLED: Final = (
@@ -32,69 +32,8 @@ _POOLED: Final = (
     "server's own URL, or revocations take a poll to reach this process"
 )
 _READY: Final = 3.0  # seconds in which the database answers a probe, or is not ready
+_LINES: Final = 2  # held connections for changes, so that PostgreSQL can group their commits
 _SPARE: Final = 2  # connections that requests never get: revocations are learnt under any load
-
-
-def database_url(settings: Settings, *, synchronous: bool = False) -> URL:
-    """Where the database is, with the driver to use.
-
-    psycopg 3 speaks both ways, so migrations and requests share one driver. What libpq alone
-    understands of a PostgreSQL URL (several hosts) is not in the answer; see `conninfo`.
-
-    Raises:
-        SettingsError: the URL cannot be read.
-    """
-    if not settings.database_url:
-        path = settings.data_dir.expanduser().absolute() / "gql_auth.sqlite3"
-        return URL.create("sqlite" if synchronous else "sqlite+aiosqlite", database=str(path))
-    try:
-        url = make_url(settings.database_url)
-    except (ArgumentError, ValueError):
-        if settings.embedded:
-            raise SettingsError(["GQL_AUTH_DATABASE_URL is not a database URL"]) from None
-        conninfo(settings)
-        return URL.create("postgresql+psycopg")
-    if settings.embedded:
-        return url.set(drivername="sqlite" if synchronous else "sqlite+aiosqlite")
-    return url.set(drivername="postgresql+psycopg")
-
-
-def conninfo(settings: Settings, *, direct: bool = False) -> str:
-    """The PostgreSQL URL, for libpq as the operator wrote it: several hosts, services, TLS.
-
-    Args:
-        direct: round the pooler, where there is one.
-
-    Raises:
-        SettingsError: libpq cannot read it.
-    """
-    from psycopg import ProgrammingError  # noqa: PLC0415 - not loaded on SQLite
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
-
-    name = "database_direct_url" if direct and settings.database_direct_url else "database_url"
-    bounds: dict[str, Any] = {
-        "connect_timeout": int(WAIT),
-        "application_name": "gql-auth",
-        # A host that swallows packets is found out in this time, not in the kernel's 15 minutes.
-        "tcp_user_timeout": int(WAIT * 1000),
-        "keepalives_idle": int(WAIT),
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-    }
-    given = getattr(settings, name)
-    try:
-        known = make_conninfo(given)
-        return make_conninfo(given, **{k: v for k, v in bounds.items() if f"{k}=" not in known})
-    except ProgrammingError:
-        raise SettingsError([f"GQL_AUTH_{name.upper()} is not a PostgreSQL URL"]) from None
-
-
-def sqlite_path(settings: Settings) -> Path | None:
-    """The SQLite file, or None on PostgreSQL."""
-    if not settings.embedded:
-        return None
-    url = database_url(settings)
-    return Path(url.database) if url.database else None
 
 
 class Database:
@@ -115,10 +54,15 @@ class Database:
             "hide_parameters": True,
         }
         self._prepare = not settings.database_direct_url
-        path = sqlite_path(settings)
-        self.glances: Glances = (
-            SqliteGlances(path) if path else PostgresGlances(Pipeline(self._dial))
-        )
+        self._writer = asyncio.Lock()
+        self.glances: Glances
+        self.changes: Changes
+        if path := sqlite_path(settings):
+            self.glances = SqliteGlances(path)
+            self.changes = SqliteChanges(path, self._writer)
+        else:
+            self.glances = PostgresGlances(Pipeline(self._dial))
+            self.changes = PostgresChanges([Pipeline(self._dial) for _ in range(_LINES)])
         if self.is_sqlite:
             options["connect_args"] = {"timeout": WAIT}
             # At DEBUG aiosqlite logs every statement with its values, hashes and addresses too.
@@ -130,7 +74,6 @@ class Database:
         self._engine: AsyncEngine = create_async_engine(database_url(settings), **options)
         self._reads = self._engine
         self._writes = self._engine.execution_options(**{_WRITE: True})
-        self._writer = asyncio.Lock()
         self._slots = asyncio.Semaphore(settings.database_pool_size)
         self._size = settings.database_pool_size
         self._waiting = 0
@@ -144,28 +87,35 @@ class Database:
         if not self._prepare:
             return None
         connection = await self._connect(autocommit=True, client_encoding="UTF8")
-        if not self._prepare:
-            await connection.close()
-            return None
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(connection.close)
+            if not self._prepare:
+                return None
+            # Who waits for a row that somebody else holds makes others wait on the same line.
+            await connection.execute(f"SET lock_timeout = {int(_ROW * 1000)}")
+            undo.pop_all()
         return connection
 
     async def _connect(self, **options: Any) -> Any:
         from psycopg import AsyncConnection as Postgres  # noqa: PLC0415 - not loaded on SQLite
 
         connection = await Postgres.connect(self._conninfo, **options)
-        # A pooler that hands one server's connection to several clients makes up the process id
-        # that it tells. Statements prepared there could run in the place of another client's.
-        if self._prepare:
-            connection.prepare_threshold = None
-            found = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
-            await connection.rollback()
-            if found and found[0] != connection.info.backend_pid:
-                self._prepare = False
-                _log.warning(_POOLED)
-            else:
-                connection.prepare_threshold = _PREPARE_AFTER
-        else:
-            connection.prepare_threshold = None
+        connection.prepare_threshold = None
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(connection.close)
+            # A pooler that hands one server's connection to several clients makes up the process
+            # id that it tells. Statements prepared there could run in the place of another
+            # client's.
+            if self._prepare:
+                found = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+                await connection.rollback()
+                if found and found[0] != connection.info.backend_pid:
+                    if self._prepare:  # others may have noticed meanwhile
+                        _log.warning(_POOLED)
+                    self._prepare = False
+                else:
+                    connection.prepare_threshold = _PREPARE_AFTER
+            undo.pop_all()
         return connection
 
     @property
@@ -197,7 +147,7 @@ class Database:
                 yield connection
             return
         async with (
-            _in_turn(self._writer),
+            in_turn(self._writer),
             translated(_UNIT),
             self._connected(self._writes) as connection,
         ):
@@ -268,22 +218,9 @@ class Database:
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.wait({self._probe}, timeout=_READY)
+        await self.changes.close()
         await self.glances.close()
         await self._engine.dispose()
-
-
-@asynccontextmanager
-async def _in_turn(lock: asyncio.Lock) -> AsyncIterator[None]:
-    """Hold `lock`, or refuse after a bounded wait."""
-    try:
-        async with asyncio.timeout(WAIT):
-            await lock.acquire()
-    except TimeoutError as error:
-        raise Unavailable(cause="SQLite's writers take too long") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

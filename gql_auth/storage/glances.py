@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from gql_auth.kernel import telemetry
 from gql_auth.storage.pipeline import Pipeline
-from gql_auth.storage.statements import Row, Statement, Unsettled
+from gql_auth.storage.statements import Row, Statement, Unsettled, Values
 
 _PAGES: Final = -4096  # KiB of the file that are kept, where no other process writes meanwhile
 
@@ -28,7 +28,7 @@ class Glances(Protocol):
         """The read as a step of the request, where somebody traces."""
         ...
 
-    async def one(self, statement: Statement, *values: object) -> Row | None:
+    async def one(self, statement: Statement, values: Values) -> Row | None:
         """The row as it is committed now, or None.
 
         Raises:
@@ -56,7 +56,7 @@ class SqliteGlances:
         """The read as a step of the request."""
         return telemetry.span("database read", **{"db.system.name": "sqlite"})
 
-    async def one(self, statement: Statement, *values: object) -> Row | None:
+    async def one(self, statement: Statement, values: Values) -> Row | None:
         """The row as it is committed now. Each SELECT is a transaction of its own, over when its
         one row was read, so that no checkpoint ever waits for this connection."""
         form = statement.sqlite
@@ -97,9 +97,9 @@ class PostgresGlances:
         """The read as a step of the request."""
         return telemetry.span("database read", **{"db.system.name": "postgresql"})
 
-    async def one(self, statement: Statement, *values: object) -> Row | None:
+    async def one(self, statement: Statement, values: Values) -> Row | None:
         """The row as it is committed now."""
-        rows = await self._pipeline.run(statement, values)
+        rows, _ = await self._pipeline.run(statement, values)
         return rows[0] if rows else None
 
     async def close(self) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy.pool import NullPool
 
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
-from gql_auth.storage.engine import conninfo, database_url
 from gql_auth.storage.locks import Lock, hold, make_leases
 from gql_auth.storage.outages import sqlstate
+from gql_auth.storage.places import conninfo, database_url
 
 if TYPE_CHECKING:
     from alembic.config import Config

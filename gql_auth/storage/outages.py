@@ -60,6 +60,10 @@ def sqlstate(error: DBAPIError) -> str | None:
 def name_of(cause: BaseException) -> str:
     """What the log says of an outage: the error's own code, never a text that names a place."""
     if isinstance(cause, DBAPIError):
-        code = getattr(cause.orig, "sqlite_errorname", None) or sqlstate(cause)
-        return f"{type(cause.orig).__name__} {code or ''}".strip()
+        return code_of(cause.orig, sqlstate(cause))
     return type(cause).__name__
+
+
+def code_of(error: BaseException | None, code: str | None = None) -> str:
+    """What the log says of a driver's own error."""
+    return f"{type(error).__name__} {getattr(error, 'sqlite_errorname', code) or ''}".strip()

@@ -11,11 +11,11 @@ the background; nobody waits for that either.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from gql_auth.storage.statements import Row, Statement, Unsettled
+from gql_auth.storage.statements import Row, Statement, Unsettled, Values
 
 _PATIENCE: Final = 3.0  # seconds without an answer, after which a line is given up
 _PAUSE: Final = 1.0  # seconds between two attempts to get a line
@@ -36,8 +36,8 @@ class Pipeline:
         self._dialling: asyncio.Task[None] | None = None
         self._not_before = 0.0
 
-    async def run(self, statement: Statement, values: Sequence[object]) -> list[Row]:
-        """The statement's rows, once it is committed.
+    async def run(self, statement: Statement, values: Values) -> tuple[list[Row], int]:
+        """The statement's rows and how many it met, once it is committed.
 
         Raises:
             Unsettled: there is no line, or none any more; whether it ran is not known.
@@ -47,7 +47,8 @@ class Pipeline:
             self._call()
             raise Unsettled
         form = statement.postgres
-        return [form.decode(raw) for raw in await line.ask(statement, form.encode(values))]
+        answer = await line.ask(statement, form.encode(values))
+        return [form.decode(raw) for raw in answer.rows], answer.met
 
     def _call(self) -> None:
         loop = asyncio.get_running_loop()
@@ -79,12 +80,13 @@ class Pipeline:
 class _Question:
     """What was asked, and the answer as far as it has come."""
 
-    __slots__ = ("answer", "asked_at", "rows")
+    __slots__ = ("answered", "asked_at", "met", "rows")
 
-    def __init__(self, answer: asyncio.Future[list[list[bytes | None]]], asked_at: float) -> None:
-        self.answer = answer
+    def __init__(self, answered: asyncio.Future[None], asked_at: float) -> None:
+        self.answered = answered
         self.asked_at = asked_at
         self.rows: list[list[bytes | None]] = []
+        self.met = 0
 
 
 class _Line:
@@ -108,10 +110,8 @@ class _Line:
         self._socket = self._pg.socket
         loop.add_reader(self._socket, self._read)
 
-    async def ask(
-        self, statement: Statement, parameters: list[bytes | None]
-    ) -> list[list[bytes | None]]:
-        """Ask, and wait for the answer's rows."""
+    async def ask(self, statement: Statement, parameters: list[bytes | None]) -> _Question:
+        """Ask, and wait for the answer."""
         if len(self._asked) >= _MOST:
             raise Unsettled
         question = _Question(self._loop.create_future(), self._loop.time())
@@ -130,7 +130,8 @@ class _Line:
             self._loop.call_soon(self._flush)
         if self._watch is None:
             self._watch = self._loop.call_later(_PATIENCE, self._look)
-        return await question.answer
+        await question.answered
+        return question
 
     def _flush(self) -> None:
         if self.is_over:
@@ -155,6 +156,7 @@ class _Line:
                 if result is None:  # the end of one statement's results
                     continue
                 if result.status == status.TUPLES_OK:
+                    self._asked[0].met = result.ntuples
                     columns = range(result.nfields)
                     self._asked[0].rows += [
                         [result.get_value(row, column) for column in columns]
@@ -162,9 +164,11 @@ class _Line:
                     ]
                 elif result.status == status.PIPELINE_SYNC:
                     question = self._asked.popleft()
-                    if not question.answer.done():  # else nobody waits for it any more
-                        question.answer.set_result(question.rows)
-                elif result.status != status.COMMAND_OK:
+                    if not question.answered.done():  # else nobody waits for it any more
+                        question.answered.set_result(None)
+                elif result.status == status.COMMAND_OK:
+                    self._asked[0].met = result.command_tuples or 0
+                else:
                     self.give_up()
         except self._error:
             self.give_up()
@@ -192,5 +196,5 @@ class _Line:
         self._pg.finish()
         asked, self._asked = self._asked, deque()
         for question in asked:
-            if not question.answer.done():
-                question.answer.set_exception(Unsettled())
+            if not question.answered.done():
+                question.answered.set_exception(Unsettled())

@@ -5,21 +5,23 @@ How values are stored is SQLAlchemy's law for these columns (SQLite: ids as 32 h
 instants as text without a zone, in UTC); a test holds the two against each other.
 """
 
-from collections.abc import Callable, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 import orjson
 from sqlalchemy import Boolean, Integer, String, Uuid
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql import Executable
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from gql_auth.storage.types import Json, UtcDateTime
 
-Row = list[Any]
+Row = tuple[Any, ...]
+Values = Mapping[str, Any]
+E = TypeVar("E", bound=Executable)
 _Codec = Callable[[Any], Any]
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's, of its binary instants
@@ -63,6 +65,9 @@ _POSTGRES: Final[dict[type, tuple[_Codec, _Codec]]] = {
 }
 
 
+_OPTION: Final = "gql_auth_statement"
+
+
 class Unsettled(Exception):  # noqa: N818 - a state of affairs, not an error
     """The quick way cannot answer now; the ordinary way can, or knows why not."""
 
@@ -73,63 +78,81 @@ class Statement:
     Args:
         name: unique; what PostgreSQL prepares it as.
         built: by SQLAlchemy, its parameters by `bindparam`.
-        parameters: the names of its parameters, in the order in which values are given.
     """
 
-    def __init__(self, name: str, built: ClauseElement, *parameters: str) -> None:
+    def __init__(self, name: str, built: Executable) -> None:
         self.name = name.encode()
+        self.is_read = bool(getattr(built, "is_select", False))
         self._built = built
-        self._parameters = parameters
 
     @cached_property
     def sqlite(self) -> "Form":
         """As SQLite takes it."""
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - the other is not loaded
+
         dialect: Any = sqlite.dialect
-        return Form(self._built, dialect(), self._parameters, _SQLITE)
+        return Form(self._built, dialect(), _SQLITE)
 
     @cached_property
     def postgres(self) -> "Form":
         """As PostgreSQL takes it."""
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - the other is not loaded
+
         dialect: Any = postgresql.dialect
-        return Form(self._built, dialect(paramstyle="numeric_dollar"), self._parameters, _POSTGRES)
+        return Form(self._built, dialect(paramstyle="numeric_dollar"), _POSTGRES)
+
+
+def swift(name: str, built: E) -> E:
+    """A statement that `Units.swiftly` can run; in other units it runs as any other.
+
+    Args:
+        name: unique.
+    """
+    return built.execution_options(**{_OPTION: Statement(name, built)})
+
+
+def statement_of(built: Executable) -> Statement | None:
+    """What `swift` made of a statement."""
+    found: Statement | None = built.get_execution_options().get(_OPTION)
+    return found
 
 
 class Form:
     """A statement in one dialect."""
 
     def __init__(
-        self,
-        built: ClauseElement,
-        dialect: Any,
-        parameters: Sequence[str],
-        codecs: dict[type, tuple[Any, Any]],
+        self, built: Executable, dialect: Any, codecs: dict[type, tuple[Any, Any]]
     ) -> None:
-        compiled: Any = built.compile(dialect=dialect)
+        compiled: Any = cast(Any, built).compile(dialect=dialect)
         self.text: str = str(compiled)
-        columns = getattr(built, "selected_columns", ())
-        given = {name: place for place, name in enumerate(parameters)}
-        self._given = [
-            (given.get(name), compiled.params[name], _codec(codecs, compiled.binds[name].type)[0])
-            for name in compiled.positiontup
+        self._constants = {
+            name: value for name, value in compiled.params.items() if value is not None
+        }
+        self._parameters = [
+            (name, _codec(codecs, compiled.binds[name].type)[0]) for name in compiled.positiontup
         ]
+        columns = getattr(built, "selected_columns", ())
         decoders = [_codec(codecs, each.type)[1] for each in columns]
         self._decoders = [(place, each) for place, each in enumerate(decoders) if each]
+        make: Any = namedtuple
+        row = make("Row", [each.name for each in columns])
+        self._row: Callable[[list[Any]], Row] = row._make
 
-    def encode(self, values: Sequence[Any]) -> list[Any]:
+    def encode(self, values: Values) -> list[Any]:
         """Values as the driver's parameters."""
         found = []
-        for place, constant, codec in self._given:
-            value = constant if place is None else values[place]
+        for name, codec in self._parameters:
+            value = values[name] if name in values else self._constants[name]
             found.append(value if value is None or codec is None else codec(value))
         return found
 
     def decode(self, raw: Sequence[Any]) -> Row:
-        """A row of the driver's as values."""
+        """A row of the driver's as values, by place and by name."""
         row = list(raw)
         for place, codec in self._decoders:
             if (value := row[place]) is not None:
                 row[place] = codec(value)
-        return row
+        return self._row(row)
 
 
 def _codec(

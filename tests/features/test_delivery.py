@@ -26,7 +26,7 @@ from gql_auth.kernel.errors import Refused
 from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.kernel.unit import Unit
-from gql_auth.storage.engine import sqlite_path
+from gql_auth.storage.places import sqlite_path
 from tests.database import events, look, tamper
 from tests.live import free_port, within
 from tests.mailing import DROP, MailServer, letter, mail_server, post, row_of

@@ -16,7 +16,7 @@ from sqlmodel import update
 
 from gql_auth.features.users.core import User, UserGlance, Users
 from gql_auth.features.users.naming import checked_profile
-from gql_auth.features.users.store import _GLANCE
+from gql_auth.features.users.store import _READS
 from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.settings import Settings
@@ -63,7 +63,7 @@ async def settled(glances: Glances, user_id: UUID) -> None:
     async with asyncio.timeout(10):
         while True:
             try:
-                await glances.one(_GLANCE, user_id)
+                await glances.one(_READS.glance, {"wanted": user_id})
             except Unsettled:
                 await asyncio.sleep(0.01)
             else:
@@ -204,7 +204,7 @@ async def test_the_loop_never_waits_for_a_lock(sqlite_settings: Settings) -> Non
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unsettled):
-            await system.database.glances.one(_GLANCE, user.id)
+            await system.database.glances.one(_READS.glance, {"wanted": user.id})
         asked = asyncio.ensure_future(system.units.glance(UserGlance).get(user.id))
         for _ in range(20):
             await asyncio.sleep(0.01)
@@ -220,12 +220,12 @@ async def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     """A glance at a database that is gone makes none; when it is back, it is read."""
     glances = SqliteGlances(tmp_path / "a ? # %41 file")
     with pytest.raises(Unsettled):
-        await glances.one(_GLANCE, uuid4())
+        await glances.one(_READS.glance, {"wanted": uuid4()})
     assert names_in(tmp_path) == []
     with closing(sqlite3.connect(tmp_path / "a ? # %41 file")) as made_now:
         names = ", ".join(each.name for each in UserRow.__table__.c)  # type: ignore[attr-defined]
         made_now.execute(f"CREATE TABLE gql_auth_users ({names})")
-    assert await glances.one(_GLANCE, uuid4()) is None
+    assert await glances.one(_READS.glance, {"wanted": uuid4()}) is None
     await glances.close()
 
 
@@ -293,7 +293,7 @@ async def test_a_silent_line_is_given_up(
         cable.swallow()
         with pytest.raises(Unsettled):
             async with asyncio.timeout(10):
-                await database.glances.one(_GLANCE, uuid4())
+                await database.glances.one(_READS.glance, {"wanted": uuid4()})
         cable.flow()
         await settled(database.glances, uuid4())
         await database.close()
@@ -307,7 +307,7 @@ async def test_questions_without_answer_are_bounded(
     monkeypatch.setattr(pipeline, "_MOST", 10)
     database = Database(postgres_settings)
     await settled(database.glances, uuid4())
-    asked = [database.glances.one(_GLANCE, uuid4()) for _ in range(15)]
+    asked = [database.glances.one(_READS.glance, {"wanted": uuid4()}) for _ in range(15)]
     found = await asyncio.gather(*asked, return_exceptions=True)
     assert found[:10] == [None] * 10
     assert [type(each) for each in found[10:]] == [Unsettled] * 5
@@ -345,7 +345,7 @@ async def test_a_server_that_is_not_there_is_not_asked_again_and_again() -> None
     line = Pipeline(dial)
     for _ in range(50):
         with pytest.raises(Unsettled):
-            await line.run(_GLANCE, [uuid4()])
+            await line.run(_READS.glance, {"wanted": uuid4()})
         await asyncio.sleep(0)
     assert attempts == 1
     await line.close()

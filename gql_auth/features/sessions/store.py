@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, delete, func, literal, or_, tuple_, type_coerce
@@ -14,7 +14,30 @@ from gql_auth.features.sessions.rotation import Session
 from gql_auth.features.sessions.tables import SessionRow
 from gql_auth.kernel.caller import Client
 from gql_auth.storage.announcements import Announcements
+from gql_auth.storage.statements import swift
 from gql_auth.storage.types import UtcDateTime, new_id
+
+_GET: Final = swift(
+    "session",
+    select(*SessionRow.__table__.c).where(col(SessionRow.id) == bindparam("wanted")),  # type: ignore[attr-defined]
+)
+_ROTATE: Final = swift(
+    "session_rotated",
+    update(SessionRow)
+    .where(
+        col(SessionRow.id) == bindparam("session"),
+        col(SessionRow.generation) == bindparam("before"),
+        col(SessionRow.revoked_at).is_(None),
+    )
+    .values(
+        generation=bindparam("after"),
+        rotated_at=bindparam("at"),
+        confirmed=False,
+        expires_at=bindparam("until"),
+        ip_address=bindparam("address"),
+        user_agent=bindparam("agent"),
+    ),
+)
 
 
 class SqlSessions:
@@ -56,9 +79,7 @@ class SqlSessions:
 
     async def get(self, session_id: UUID) -> Session | None:
         """The row as it is now (READ COMMITTED on PostgreSQL, the only writer on SQLite)."""
-        found = await self._connection.execute(
-            select(SessionRow).where(col(SessionRow.id) == session_id)
-        )
+        found = await self._connection.execute(_GET, {"wanted": session_id})
         row = found.one_or_none()
         return None if row is None else _session(row)
 
@@ -66,23 +87,16 @@ class SqlSessions:
         self, before: Session, *, generation: int, at: datetime, expires_at: datetime, by: Client
     ) -> bool:
         """Move on to `generation` if nobody has since `before`."""
-        done = await self._connection.execute(
-            update(SessionRow)
-            .where(
-                col(SessionRow.id) == before.id,
-                col(SessionRow.generation) == before.generation,
-                col(SessionRow.revoked_at).is_(None),
-            )
-            .values(
-                generation=generation,
-                rotated_at=at,
-                confirmed=False,
-                expires_at=expires_at,
-                ip_address=by.ip_address,
-                user_agent=by.user_agent,
-            )
-        )
-        return done.rowcount == 1
+        values = {
+            "session": before.id,
+            "before": before.generation,
+            "after": generation,
+            "at": at,
+            "until": expires_at,
+            "address": by.ip_address,
+            "agent": by.user_agent,
+        }
+        return (await self._connection.execute(_ROTATE, values)).rowcount == 1
 
     async def end(self, session: Session, at: datetime, reason: EndReason) -> bool:
         """End a session."""

@@ -135,14 +135,19 @@ class SignIn(SigningUp):
         claims = self._grants.read(presented)
         if claims is None:
             raise RefreshRejected(Rejection.INVALID)
-        async with self._units.write() as unit:
+
+        async def turn(unit: Unit) -> tuple[User, Session]:
             sessions = unit.get(Sessions)
             session = await sessions.refresh(claims, client)
             user = await unit.get(Users).get(session.user_id)
             if user is None or user.disabled_at is not None:
                 await sessions.end(session.id, EndReason.ACCOUNT_DISABLED)
                 raise RefreshRejected(Rejection.REVOKED)
-        return user, session
+            return user, session
+
+        # Turned already by an attempt that was given up, the session is found so: the token is
+        # then one whose answer got lost.
+        return await self._units.swiftly(turn)
 
     async def logout(self, presented: Presented, client: Client) -> bool:
         """End the session that a refresh token names; whether there was one alive.

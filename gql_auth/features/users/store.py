@@ -1,7 +1,6 @@
 """Accounts in SQL."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
@@ -17,7 +16,7 @@ from gql_auth.features.users.tables import UserRow
 from gql_auth.kernel.unit import Units
 from gql_auth.storage.glances import Glances
 from gql_auth.storage.revision import Revision
-from gql_auth.storage.statements import Statement, Unsettled
+from gql_auth.storage.statements import Statement, Unsettled, statement_of, swift
 from gql_auth.storage.types import new_id
 
 # The columns that the schema of the release before has not.
@@ -25,31 +24,25 @@ _NEW: Final = {"locale", "deletes_at"}
 
 
 class _Reads:
-    """Statements built once: making one costs more than SQLite's answer to it, and `me` asks each
-    time."""
+    """Statements built once: making one costs more than SQLite's answer to it.
 
-    def __init__(self, without: Collection[str]) -> None:
+    Args:
+        name: of the one by id, which is a swift one.
+        without: columns that are not there.
+    """
+
+    def __init__(self, name: str, without: Collection[str]) -> None:
         columns = [each for each in UserRow.__table__.c if each.name not in without]  # type: ignore[attr-defined]
         self.all = select(*columns)
-        self.by_id = self.all.where(col(UserRow.id) == bindparam("wanted"))
+        self.by_id = swift(name, self.all.where(col(UserRow.id) == bindparam("wanted")))
+        self.glance = cast(Statement, statement_of(self.by_id))
         # FOR NO KEY UPDATE: sessions may be opened meanwhile, and who holds it may change it.
         self.held = self.by_id.with_for_update(key_share=True)
         self.by_ids = self.all.where(col(UserRow.id).in_(bindparam("wanted", expanding=True)))
 
 
-_READS: Final = _Reads(())
-_OLD_READS: Final = _Reads(_NEW)
-
-
-def _glance(name: str, without: Collection[str]) -> Statement:
-    """In the order of `User`'s fields, the new ones being its last."""
-    columns = [UserRow.__table__.c[each.name] for each in fields(User) if each.name not in without]  # type: ignore[attr-defined]
-    return Statement(name, select(*columns).where(col(UserRow.id) == bindparam("id")), "id")
-
-
-_GLANCE: Final = _glance("user", ())
-_OLD_GLANCE: Final = _glance("user_before", _NEW)
-_ROLES: Final = [each.name for each in fields(User)].index("roles")
+_READS: Final = _Reads("user", ())
+_OLD_READS: Final = _Reads("user_before", _NEW)
 
 
 class SqlUserGlance:
@@ -62,14 +55,11 @@ class SqlUserGlance:
 
     async def get(self, user_id: UUID) -> User | None:
         """The account as it is committed now."""
-        statement = _GLANCE if self._revision.is_current else _OLD_GLANCE
+        reads = _READS if self._revision.is_current else _OLD_READS
         try:
             with self._glances.span():
-                row = await self._glances.one(statement, user_id)
-                if row is None:
-                    return None
-                row[_ROLES] = tuple(row[_ROLES])
-                return User(*row)
+                row = await self._glances.one(reads.glance, {"wanted": user_id})
+                return None if row is None else _user(row)
         except Unsettled:
             async with self._units.read() as unit:
                 return await unit.get(Users).get(user_id)
