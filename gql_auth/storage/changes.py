@@ -109,10 +109,13 @@ class SqliteChanges:
         self._waiting: deque[_Change] = deque()
         self._room = asyncio.Semaphore(_MOST)
         self._work: asyncio.Task[None] | None = None
+        self._is_closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gql-auth-commit")
 
     async def run(self, statement: Statement, values: Values) -> int:
         """How many rows it met."""
+        if self._is_closed:
+            raise Unsettled
         form = statement.sqlite
         parameters = form.encode(values)
         if self._room.locked():
@@ -135,10 +138,8 @@ class SqliteChanges:
             while self._waiting:
                 try:
                     async with in_turn(self._writer):
-                        batch = [
-                            self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))
-                        ]
-                        await self._commit([each for each in batch if not each.done.done()])
+                        count = min(_BATCH, len(self._waiting))
+                        await self._commit([self._waiting.popleft() for _ in range(count)])
                 except Unavailable as refusal:
                     self._refuse(self._waiting, refusal)
                     self._waiting.clear()
@@ -147,11 +148,11 @@ class SqliteChanges:
 
     async def _commit(self, batch: list[_Change]) -> None:
         """One transaction of all of them; whoever waits is told how it went."""
-        if not batch:
-            return
         try:
             line = await self._begin(batch)
             for change in batch:
+                if change.done.done():  # who waited went away, or was told to come again
+                    continue
                 try:
                     change.met = line.execute(change.text, change.parameters).rowcount
                 except sqlite3.Error as error:
@@ -213,6 +214,9 @@ class SqliteChanges:
 
     async def close(self) -> None:
         """Finish what was begun and close the connection."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self._work is not None:
             await asyncio.wait({self._work}, timeout=WAIT)
         await self._waited_for(self._hang_up, ())

@@ -51,6 +51,7 @@ class SqliteGlances:
     def __init__(self, path: Path) -> None:
         self._where = f"file:{quote(str(path))}?mode=rw"
         self._line: sqlite3.Cursor | None = None
+        self._is_closed = False
 
     def span(self) -> AbstractContextManager[object]:
         """The read as a step of the request."""
@@ -70,6 +71,8 @@ class SqliteGlances:
         return form.decode(found[0]) if found else None
 
     def _open(self) -> sqlite3.Cursor:
+        if self._is_closed:
+            raise Unsettled
         line = sqlite3.connect(self._where, uri=True, timeout=0, isolation_level=None)
         for pragma in ("query_only=ON", f"cache_size={_PAGES}"):
             line.execute(f"PRAGMA {pragma}")
@@ -84,6 +87,7 @@ class SqliteGlances:
 
     async def close(self) -> None:
         """Close the connection."""
+        self._is_closed = True
         self._hang_up()
 
 

@@ -35,6 +35,7 @@ class Pipeline:
         self._line: _Line | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._not_before = 0.0
+        self._is_closed = False
 
     async def run(self, statement: Statement, values: Values) -> tuple[list[Row], int]:
         """The statement's rows and how many it met, once it is committed.
@@ -52,6 +53,8 @@ class Pipeline:
 
     def _call(self) -> None:
         loop = asyncio.get_running_loop()
+        if self._is_closed:
+            return
         if self._dialling is None and loop.time() >= self._not_before:
             self._dialling = loop.create_task(self._connect())
 
@@ -70,6 +73,7 @@ class Pipeline:
 
     async def close(self) -> None:
         """Hang up."""
+        self._is_closed = True
         if self._dialling is not None:
             self._dialling.cancel()
             await asyncio.wait({self._dialling})

@@ -11,6 +11,7 @@ from typing import Final
 
 import anyio.to_thread
 
+from gql_auth.features.mail.outlets import TryLater
 from gql_auth.kernel.entropy import random_name
 
 _LINK: Final = re.compile(r"https?://\S+")
@@ -41,7 +42,10 @@ class FileOutlet:
         # Named by its Message-ID: one that comes twice is one file.
         name = re.sub(r"[^A-Za-z0-9.@-]", "", str(message["Message-ID"]))
         path = self._folder / f"{name}.eml"
-        await anyio.to_thread.run_sync(self._write, path, message.as_bytes(policy=SMTPUTF8))
+        try:
+            await anyio.to_thread.run_sync(self._write, path, message.as_bytes(policy=SMTPUTF8))
+        except OSError as error:  # a full disk is trouble, and no defect
+            raise TryLater(type(error).__name__) from error
         body = message.get_body(("plain",))
         links = _LINK.findall(body.get_content()) if body else []
         told = "".join(f"  {link}\n" for link in dict.fromkeys(links))
