@@ -12,8 +12,9 @@ from gql_auth.features.keys.core import KeyRings, Keys, MasterSecret
 from gql_auth.features.life.core import Life
 from gql_auth.features.mail.core import Bell, MailStore, Waiting
 from gql_auth.features.mail.outlets import MailOutlet
-from gql_auth.features.passwords.core import HashingThreads, PasswordHasher
+from gql_auth.features.passwords.core import PasswordHasher
 from gql_auth.features.passwords.factor import PasswordFactor
+from gql_auth.features.passwords.hashing import HashingThreads, fitting_threads
 from gql_auth.features.recovery.core import Recovery
 from gql_auth.features.sessions.core import SessionLimits
 from gql_auth.features.sessions.events import SessionEvents
@@ -92,7 +93,7 @@ class System:
         self._freshness = Freshness(settings.revocation_staleness, monotonic)
         self._confirmations = Confirmations()
         self._listeners = listeners or Listeners()
-        self._hashing = HashingThreads(settings.hash_queue)
+        self._hashing = HashingThreads(settings.hash_queue, fitting_threads(settings.workers))
         announcements, revision = Announcements(settings), Revision()
         self._parts: dict[Any, Any] = {
             Settings: settings,

@@ -9,7 +9,6 @@ import copy
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from functools import lru_cache
 from threading import Timer
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
@@ -40,7 +39,6 @@ class _Kind(NamedTuple):
 
 _ANSWERED: Final = _Kind(REQUESTS, logging.INFO, 0, "", "")
 _REFUSED: Final = _ANSWERED._replace(outcome="refused")
-_client_of: Final = lru_cache(1_024)(client_of)
 
 
 class _Tally:
@@ -99,7 +97,7 @@ class Floodgate(logging.StreamHandler[TextIO]):
         """Whether the line of a request is to be written; if not, it is counted."""
         refused = "codes" in note
         account = note.get("user_id")
-        source = account or (_client_of(note["ip"]) if "ip" in note else "")
+        source = account or (client_of(note["ip"]) if "ip" in note else "")
         kind = _REFUSED if refused else _ANSWERED
         honest = account is not None and not refused
         with self._guard:
@@ -217,7 +215,7 @@ def _source_of(record: logging.LogRecord) -> str:
     if account := getattr(record, "user_id", None):
         return str(account)
     address = getattr(record, "ip", None)
-    return _client_of(address) if address else ""
+    return client_of(address) if address else ""
 
 
 def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:

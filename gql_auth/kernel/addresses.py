@@ -1,6 +1,7 @@
 """Network addresses: which one a request comes from, and what counts as one client's."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
@@ -10,6 +11,7 @@ _HOPS: Final = 32  # more proxies in a row are no proxies
 _SITE_BITS: Final = 64
 
 
+@lru_cache(4_096)
 def client_of(ip: str | None) -> str:
     """What counts as one client's address: of IPv6 the /64, which one customer has whole
     (RFC 6177), so that nobody gets 2^64 times as many attempts."""

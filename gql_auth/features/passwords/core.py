@@ -1,4 +1,4 @@
-"""Passwords: which are accepted, how they are kept, how they are checked without stalling others.
+"""Passwords: which are accepted, how they are kept, how they are checked.
 
 The stored format, and its law:
 
@@ -10,31 +10,21 @@ every byte of the password counts. "h1" names this recipe; a new one gets a new 
 `needs_rehash` moves accounts over as they sign in.
 """
 
-import asyncio
 import hashlib
 import hmac
-import os
-import sys
-import threading
 import unicodedata
 from base64 import b64encode
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 from uuid import UUID
 
 import bcrypt
 
 from gql_auth.features.keys.core import MasterSecret
-from gql_auth.kernel import telemetry
 from gql_auth.kernel.clock import Clock
-from gql_auth.kernel.errors import Refused, Unavailable, Violation, ViolationCode
-
-T = TypeVar("T")
+from gql_auth.kernel.errors import Refused, Violation, ViolationCode
 
 MAX_BYTES: Final = 1024
 # Normalization takes time in the square of a run of combining marks: a megabyte of them would
@@ -42,7 +32,6 @@ MAX_BYTES: Final = 1024
 # is too long in any form.
 _MAX_RAW: Final = 2 * MAX_BYTES
 _RECIPE: Final = "h1:"
-_LEAST_PRIORITY: Final = 19
 
 
 class InvalidCredentials(Refused):
@@ -53,95 +42,8 @@ class InvalidCredentials(Refused):
     leaves_evidence = True  # the failed attempt is an event
 
 
-class Crowded(Unavailable):
-    """Too much hashing is waiting; nothing was checked."""
-
-    message = "Too many sign-ins at the moment, try again shortly"
-
-    def __init__(self) -> None:
-        super().__init__(retry_after=2)
-
-
-class HashingThreads:
-    """A bounded, niced pool: bcrypt releases the GIL, and the event loop keeps its turn.
-
-    Args:
-        queue: how many may wait for a thread; more are refused in no time.
-        threads: one a core unless said otherwise.
-    """
-
-    def __init__(self, queue: int, threads: int | None = None) -> None:
-        self._threads = threads or len(os.sched_getaffinity(0) if _ON_LINUX else [0] * 2)
-        self._room = self._threads + queue
-        self._share = max(self._room // 4, self._threads)
-        self._inside = 0
-        self._held: Counter[str] = Counter()
-        self._pool = ThreadPoolExecutor(
-            self._threads, thread_name_prefix="hashing", initializer=_be_nice
-        )
-
-    @property
-    def running(self) -> int:
-        """How many are being worked out."""
-        return min(self._inside, self._threads)
-
-    @property
-    def waiting(self) -> int:
-        """How many wait for a thread."""
-        return self._inside - self.running
-
-    def require_place(self, who: str = "") -> None:
-        """Come back if there is a place at this moment.
-
-        Raises:
-            Crowded: there is none.
-        """
-        if self._inside >= self._room or self._held.get(who, 0) >= self._share:
-            raise Crowded
-
-    @contextmanager
-    def place(self, who: str = "") -> Iterator[None]:
-        """A place in the queue, held while the block runs.
-
-        Args:
-            who: for whom. Nobody gets more than a quarter of the places, so that one who floods
-                leaves room for others.
-
-        Raises:
-            Crowded: there is no place left.
-        """
-        self.require_place(who)
-        self._inside += 1
-        self._held[who] += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            self._held[who] -= 1
-            if not self._held[who]:
-                del self._held[who]
-
-    async def run(self, act: Callable[[], T]) -> T:
-        """The result of `act`, worked out in a thread; called within a `place`."""
-        with telemetry.span("password hashing"):
-            return await asyncio.get_running_loop().run_in_executor(self._pool, act)
-
-    def close(self) -> None:
-        """Let running work end and take no more."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-_ON_LINUX: Final = sys.platform == "linux"
-
-
-def _be_nice() -> None:
-    """Only Linux has priorities by thread; elsewhere the pool's bound must do."""
-    if _ON_LINUX:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LEAST_PRIORITY)
-
-
 class PasswordHasher:
-    """Hashes and checks passwords; blocking, so called inside `HashingThreads`."""
+    """Hashes and checks passwords; blocking, so called in `hashing`'s threads."""
 
     def __init__(self, secret: MasterSecret, cost: int) -> None:
         self._key = secret.derive("passwords")

@@ -4,12 +4,8 @@ from contextlib import AbstractContextManager
 from typing import Final
 from uuid import UUID
 
-from gql_auth.features.passwords.core import (
-    HashingThreads,
-    PasswordHasher,
-    Passwords,
-    judge_presented,
-)
+from gql_auth.features.passwords.core import PasswordHasher, Passwords, judge_presented
+from gql_auth.features.passwords.hashing import HashingThreads
 from gql_auth.features.users.core import User
 from gql_auth.kernel.addresses import client_of
 from gql_auth.kernel.caller import Client

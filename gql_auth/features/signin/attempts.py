@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
-from gql_auth.features.passwords.core import (
-    Crowded,
-)
 from gql_auth.features.passwords.factor import PasswordFactor
+from gql_auth.features.passwords.hashing import Crowded
 from gql_auth.features.signin.entering import Entrance
 from gql_auth.features.signin.granting import Grants
 from gql_auth.features.throttle.core import Charges, Throttles, TooManyAttempts
