@@ -162,6 +162,7 @@ class Protocol(Unread, HttpToolsProtocol):
     _head = 0  # bytes of it that came after the read it began in
     _rest = 0  # bytes behind the head that are no body: framing, trailers
     _late: asyncio.TimerHandle | None = None
+    _idle_since: float | None = None  # of the loop's time
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first head its time."""
@@ -171,6 +172,8 @@ class Protocol(Unread, HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more is awaited."""
         self._forget_late()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -238,6 +241,38 @@ class Protocol(Unread, HttpToolsProtocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+    def on_response_complete(self) -> None:
+        """An answer is whole: begin with the next request that has come, or wait for one. One timer
+        is enough for a connection; uvicorn makes one a request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again(self.timeout_keep_alive)
+
+    def _look_again(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._look_idle)
+
+    def _look_idle(self) -> None:
+        """Close a connection on which nothing has come for too long."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # it is at work, and looked at when that is done
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_again(left)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Something has come."""
+        self._idle_since = None
 
     def send_400_response(self, msg: str) -> None:
         """Answer a malformed request, which no application ever sees."""

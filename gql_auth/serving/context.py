@@ -15,6 +15,7 @@ from gql_auth.kernel.unit import Units
 from gql_auth.serving.cookies import CookieRules, RefreshCookie, require_own_site
 from gql_auth.serving.head import Head
 from gql_auth.serving.leases import Keeper, Lease
+from gql_auth.serving.observed import Seen
 from gql_auth.serving.transports import (
     RefreshBody,
     asked_for,
@@ -83,6 +84,7 @@ class RequestContext:
     def __init__(self, request: HTTPConnection, system: Doorkeeper) -> None:
         self.request = request
         self.head: Head | None = None  # looked at once
+        self.seen: Seen | None = None  # where a request is one of the metrics'
         self.system = system
         self.connection_params: dict[str, object] | None = None
         self.credentials = 0  # fields of this request that check or set a password, so far

@@ -1,7 +1,7 @@
 """Documents that were parsed, measured and validated once, kept by their text."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,19 +22,27 @@ _AGE: Final = 10  # times as many look-ups as entries, and what was counted coun
 
 
 @dataclass(slots=True)
+class Entry:
+    """An operation of a valid document, and what was found out about it."""
+
+    node: OperationDefinitionNode
+    name: str | None
+    kind: OperationType
+    cost: int | None = None  # where it depends on no variable
+    plan: Plan | str | None = None  # or why there is none
+
+
+@dataclass(slots=True)
 class Known:
     """A valid document, and what was found out about it."""
 
     document: DocumentNode
     size: int  # bytes of memory, about
-    # Costs of its operations that depend on no variable, by name.
-    costs: dict[str | None, int] = field(default_factory=dict)
-    operations: tuple[OperationDefinitionNode, ...] = ()
+    # By name; by None the one that is meant where none is given.
+    entries: Mapping[str | None, Entry] = field(default_factory=dict)
     fragments: Mapping[str, FragmentDefinitionNode] = field(default_factory=dict)
     # A mutation with a string in its text, which may be a password or a token.
     spells_secrets: bool = False
-    # By the operation's name: its plan, or why there is none.
-    plans: dict[str | None, Plan | str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, text: str, document: DocumentNode) -> "Known":
@@ -45,7 +53,7 @@ class Known:
         return cls(
             document,
             2 * len(text) + _TOKEN_BYTES * tokens,
-            operations=operations,
+            entries=_entries(operations),
             spells_secrets=has_string
             and any(each.operation is OperationType.MUTATION for each in operations),
             fragments={
@@ -53,12 +61,15 @@ class Known:
             },
         )
 
-    def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """The operation of that name; the only one where none is given."""
-        if name is None:
-            return self.operations[0] if len(self.operations) == 1 else None
-        found = (each for each in self.operations if each.name and each.name.value == name)
-        return next(found, None)
+
+def _entries(operations: Sequence[OperationDefinitionNode]) -> dict[str | None, Entry]:
+    found: dict[str | None, Entry] = {}
+    for node in operations:
+        name = node.name.value if node.name else None
+        found[name] = Entry(node, name, node.operation)
+    if len(operations) == 1:
+        found[None] = next(iter(found.values()))
+    return found
 
 
 class DocumentCache:

@@ -9,14 +9,13 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from gql_auth.kernel.telemetry import Telemetry
-from gql_auth.serving import http, observed
+from gql_auth.serving import http
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.errors import NO_OPERATION
 from gql_auth.serving.schema import AuthSchema
 
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
-_RUNNABLE: Final = {True: frozenset({Kind.QUERY}), False: frozenset({Kind.QUERY, Kind.MUTATION})}
 
 
 class NotThis(Exception):  # noqa: N818 - an answer to the client, not an error in us
@@ -71,16 +70,11 @@ class Operations:
         schema = self._schema
         if text is not None and schema.planner.alone:
             known = schema.judge.find(text)
-            operation = known.operation(asked.operation_name) if known else None
-            if (
-                known is not None
-                and operation is not None
-                and operation.operation in _RUNNABLE[reads_only]
-            ):
+            entry = known.entries.get(asked.operation_name) if known else None
+            if known and entry and _may_run(entry.kind, reads_only):
                 schema.persisted.require_trusted(text)
-                name = operation.name.value if operation.name else None
                 telemetry = context.system.part(Telemetry)
-                plan = schema.planner.plan_of(known, name, telemetry.interpreted)
+                plan = schema.planner.plan_of(known, entry, telemetry.interpreted)
                 if plan is not None:
                     try:
                         context.credentials += schema.judge.check_operation(
@@ -88,7 +82,8 @@ class Operations:
                         )
                     except GraphQLError as error:
                         return schema.refused(error, text, asked.variables, context)
-                    observed.note(context, operation.operation.value, name)
+                    if context.seen is not None:
+                        context.seen.note(entry.kind.value, entry.name)
                     return await schema.run_plan(plan, text, asked, context)
         return await self._execute(text, asked, context, reads_only)
 
@@ -113,3 +108,7 @@ class Operations:
             raise NotThis from None
         except InvalidOperationTypeError as error:
             raise NotThis(error.operation_type.value) from None
+
+
+def _may_run(kind: Kind, reads_only: bool) -> bool:
+    return kind is Kind.QUERY or (kind is Kind.MUTATION and not reads_only)

@@ -1,9 +1,8 @@
 """From HTTP to a GraphQL request and back: bounded reading, status codes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from starlette.datastructures import QueryParams
@@ -24,6 +23,7 @@ _IDS: Final = ("documentId", "doc_id")
 _PLAINLY: Final = JSON.encode()
 _ENCODING: Final = b"content-encoding"
 _TYPE_LENGTH: Final = 200  # characters of `Content-Type` that are looked at
+_PLAIN: Final = frozenset({"query", "variables", "operationName"})
 _QUERY: Final = "`query` must be a string holding a GraphQL document"
 # Data beside errors: GraphQL over HTTP's own number, within what every client takes for success.
 PARTIAL: Final = 294
@@ -43,8 +43,7 @@ class BadRequest(Exception):  # noqa: N818 - an answer to the client, not an err
         return {"errors": [{"message": str(self), "extensions": {"code": errors.BAD_INPUT}}]}
 
 
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
+class GraphQLRequest(NamedTuple):
     """One operation as a client sent it: by its text, or by the name of its document."""
 
     query: str | None
@@ -59,8 +58,7 @@ class GraphQLRequest:
         return self.query is None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What an HTTP request asks for.
 
     Args:
@@ -194,9 +192,16 @@ def read_operation(value: Mapping[str, Any]) -> GraphQLRequest:
     Raises:
         BadRequest: 400, naming what is wrong.
     """
-    query, extensions = value.get("query"), value.get("extensions")
-    if query is not None and (not isinstance(query, str) or not query.strip()):
+    query = value.get("query")
+    if query is not None and (not isinstance(query, str) or not query or query.isspace()):
         raise BadRequest(400, _QUERY)
+    if isinstance(query, str) and value.keys() <= _PLAIN:  # as nearly all of them are
+        variables, name = value.get("variables"), value.get("operationName")
+        if (variables is None or isinstance(variables, dict)) and (
+            name is None or isinstance(name, str)
+        ):
+            return GraphQLRequest(query, variables, name or None)
+    extensions = value.get("extensions")
     for name in ("variables", "extensions"):
         if not isinstance(value.get(name), dict | None):
             raise BadRequest(400, f"`{name}` must be an object or null")

@@ -12,6 +12,7 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     MaxIntrospectionDepthRule,
+    OperationType,
     parse,
     validate,
 )
@@ -121,22 +122,23 @@ class Judge:
         Raises:
             GraphQLError: naming the bound, or that no operation or several are meant.
         """
-        operation = known.operation(name)
-        if operation is None:
+        entry = known.entries.get(name)
+        if entry is None:
             problem = "The document holds several operations: say which by `operationName`"
             raise GraphQLError(problem, extensions={"code": BAD_INPUT})
         if variables:
             self._check_variables(variables)
-        key = operation.name.value if operation.name else None
-        cost = known.costs.get(key)
+        cost = entry.cost
         if cost is None:
-            cost = self._complexity.of(operation, known.fragments, variables or {})
-            if not operation.variable_definitions:
-                known.costs[key] = cost
+            cost = self._complexity.of(entry.node, known.fragments, variables or {})
+            if not entry.node.variable_definitions:
+                entry.cost = cost
         if cost > self._limits.max_complexity:
             limit = self._limits.max_complexity
-            raise Exceeded("complexity", limit=limit, found=cost, nodes=operation)
-        count = credential_fields(self._schema, operation, known.fragments)
+            raise Exceeded("complexity", limit=limit, found=cost, nodes=entry.node)
+        if entry.kind is not OperationType.MUTATION:
+            return 0
+        count = credential_fields(self._schema, entry.node, known.fragments)
         if spent + count > self._credentials and count:
             raise too_many(spent + count, most=self._credentials)
         return count

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 from gql_auth.kernel.telemetry import SIGN_IN
-from gql_auth.serving.context import RequestContext
 
-_KEY: Final = "gql_auth.seen"
+if TYPE_CHECKING:
+    from gql_auth.serving.context import RequestContext
 
 
 @dataclass(slots=True)
@@ -20,13 +20,18 @@ class Seen:
     proven_by: str | None = None
     counts: bool = True  # the page for browsers is no operation
 
+    def note(self, kind: str, name: str | None) -> None:
+        """Take over which operation is about to be run."""
+        self.kind = kind
+        self.operation = name or None
+
     def judge(self, failures: Sequence[Any]) -> None:
         """Take over how an operation went."""
         if failures:
             told = failures[0].get("extensions") or {}
             self.outcome = str(told.get("code", "unknown")).lower()
 
-    def prove(self, context: RequestContext) -> None:
+    def prove(self, context: "RequestContext") -> None:
         """Take over who asked. A refresh cookie is set by what succeeded alone; a deletion
         proves nothing, as anybody may sign out."""
         caller, answer = context.known_caller, context.cookie_answer
@@ -34,18 +39,3 @@ class Seen:
             self.proven_by = caller.user_id.hex
         elif answer is not None and answer != context.system.cookie_rules.deletion():
             self.proven_by = SIGN_IN
-
-
-def note(context: RequestContext, kind: str, name: str | None) -> None:
-    """Note which operation is about to be run."""
-    seen = context.request.scope.get(_KEY)
-    if isinstance(seen, Seen):
-        seen.kind = kind
-        seen.operation = name or None
-
-
-def begin(scope: Any) -> Seen:
-    """What is seen of the request of an ASGI scope, from now on."""
-    seen = Seen()
-    scope[_KEY] = seen
-    return seen

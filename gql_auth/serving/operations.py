@@ -9,7 +9,6 @@ from strawberry.types.graphql import OperationType
 
 from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.plans import Plan
-from gql_auth.serving import observed
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.documents import Known
 from gql_auth.serving.errors import VALIDATION_FAILED, translate
@@ -89,11 +88,10 @@ class JudgedOperations(SchemaExtension):
         telemetry = Telemetry()
         if isinstance(context, RequestContext):
             telemetry = context.system.part(Telemetry)
-        operation = known.operation(execution._provided_operation_name)  # noqa: SLF001 - as below
-        if operation is None:
+        entry = known.entries.get(execution._provided_operation_name)  # noqa: SLF001 - as below
+        if entry is None:
             return None
-        name = operation.name.value if operation.name else None
-        return self._schema.planner.plan_of(known, name, telemetry.interpreted)
+        return self._schema.planner.plan_of(known, entry, telemetry.interpreted)
 
     def _admit(self, known: Known) -> None:
         execution = self.execution_context
@@ -105,4 +103,5 @@ class JudgedOperations(SchemaExtension):
         count = self._schema.judge.check_operation(known, named, execution.variables, spent=spent)
         if context is not None:
             context.credentials = spent + count
-            observed.note(context, execution.operation_type.value, execution.operation_name)
+            if context.seen is not None:
+                context.seen.note(execution.operation_type.value, execution.operation_name)

@@ -17,7 +17,7 @@ from gql_auth.kernel.errors import Unavailable
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.lines import Lines
 from gql_auth.kernel.telemetry import Telemetry, parent_of
-from gql_auth.serving import answer, http, negotiation, observed, streams
+from gql_auth.serving import answer, http, negotiation, streams
 from gql_auth.serving.answer import Answer
 from gql_auth.serving.connections import TooManyConnections
 from gql_auth.serving.context import RequestContext
@@ -27,6 +27,7 @@ from gql_auth.serving.execution import NotThis, Operations
 from gql_auth.serving.explorer import Explorer
 from gql_auth.serving.head import Head
 from gql_auth.serving.headers import completed, raw_headers_of
+from gql_auth.serving.observed import Seen
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
 
@@ -86,7 +87,7 @@ class OverHTTP:
             parent = parent_of(head.all(b"traceparent"), head.all(b"tracestate"))
         request_id = random_label(16)
         note: dict[str, Any] = {"request_id": request_id, "method": scope["method"]}
-        seen = observed.begin(scope)
+        seen = Seen()
         with telemetry.request(parent) as trace:
             given = await self._respond(Request(scope), head, receive, note, seen)
             if type(given) is Answer:
@@ -116,7 +117,7 @@ class OverHTTP:
         head: Head,
         receive: Receive,
         note: dict[str, Any],
-        seen: observed.Seen,
+        seen: Seen,
     ) -> _Given:
         try:
             return await self._serve(request, head, receive, note, seen)
@@ -149,11 +150,11 @@ class OverHTTP:
         head: Head,
         receive: Receive,
         note: dict[str, Any],
-        seen: observed.Seen,
+        seen: Seen,
     ) -> _Given:
         method = request.scope["method"]
         context = self._make_context(request)
-        context.head = head
+        context.head, context.seen = head, seen
         if (address := context.address) is not None:
             note["ip"] = address
         if method not in _METHODS:
@@ -179,7 +180,8 @@ class OverHTTP:
         failures = [failure for each in answers for failure in each.get("errors", ())]
         if failures:
             seen.judge(failures)
-        seen.prove(context)
+        if self._telemetry().hears:
+            seen.prove(context)
         given = _told(answers, wish.media_type, is_batch=asked.is_batch)
         if failures:
             _add_words(given, failures)
@@ -196,7 +198,7 @@ class OverHTTP:
         receive: Receive,
         context: RequestContext,
         note: dict[str, Any],
-        seen: observed.Seen,
+        seen: Seen,
     ) -> _Given:
         """An answer that stays open. Whatever becomes of the operation is told within it: that is
         how graphql-sse wants it, as a browser's EventSource reads nothing else."""

@@ -7,7 +7,7 @@ from graphql import GraphQLSchema
 from strawberry.extensions import SchemaExtension
 
 from gql_auth.plans import Plan, Uncovered, compile_operation
-from gql_auth.serving.documents import Known
+from gql_auth.serving.documents import Entry, Known
 
 # Hooks around the execution: what a plan does, they would not see.
 _HOOKS: Final = ("resolve", "on_execute")
@@ -37,14 +37,12 @@ class Planner:
         # With nothing of the host's around an operation, nothing needs to be built for it.
         self.alone = not extensions and not directives
 
-    def plan_of(
-        self, known: Known, name: str | None, fell_back: Callable[[str], None]
-    ) -> Plan | None:
+    def plan_of(self, known: Known, entry: Entry, fell_back: Callable[[str], None]) -> Plan | None:
         """The plan of an operation of a document that came before; None where the executor is to
         run it.
 
         Args:
-            name: the operation's own.
+            entry: the operation, which is one of the document's.
             fell_back: told why.
         """
         if not self._enabled:
@@ -52,14 +50,13 @@ class Planner:
         if self._in_the_way:
             fell_back(self._in_the_way)
             return None
-        plans: dict[str | None, Plan | str] = known.plans
-        plan = plans.get(name)
+        plan = entry.plan
         if plan is None:
             try:
-                plan = compile_operation(self._schema, known.document, name)
+                plan = compile_operation(self._schema, known.document, entry.name)
             except Uncovered as uncovered:
                 plan = uncovered.reason
-            plans[name] = plan
+            entry.plan = plan
         if isinstance(plan, str):
             fell_back(plan)
             return None

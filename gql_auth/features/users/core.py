@@ -1,9 +1,8 @@
 """Accounts: who may exist, and what their owners and operators may change."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from gql_auth.features.audit.core import Audit, Tag
@@ -50,8 +49,7 @@ class UserNotFound(Refused):
     message = "No such user"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """An account, as the rest of the system sees it."""
 
     id: UUID
