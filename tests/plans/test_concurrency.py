@@ -198,9 +198,9 @@ async def test_what_nobody_catches(style: str) -> None:
 
         return later()
 
-    for run in both(schema_of({"a": halt}), "{ a }"):
-        with pytest.raises(Halt):
-            await run()
+    _, run = both(schema_of({"a": halt}), "{ a }")
+    with pytest.raises(Halt):
+        await run()
 
 
 async def test_lists_that_come_bit_by_bit() -> None:
@@ -251,10 +251,9 @@ async def test_one_plan_many_executions() -> None:
                 wrong.append(answer)
 
     threads = [threading.Thread(target=ask, args=(index,)) for index in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for act in (threading.Thread.start, threading.Thread.join):
+        for thread in threads:
+            act(thread)
     assert wrong == []
 
 
