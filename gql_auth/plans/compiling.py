@@ -22,12 +22,11 @@ from gql_auth.plans.collecting import Variant, condition_variables
 from gql_auth.plans.completing import root_runner
 from gql_auth.plans.covering import require_covered, strawberry_schema_of
 from gql_auth.plans.objects import Runner
-from gql_auth.plans.running import Execution, Operation
+from gql_auth.plans.running import Execution, Operation, new
 from gql_auth.plans.variables import Variables
 
 _MAX_VARIANTS: Final = 16  # of a plan, that are kept: each has its own values of conditions
 _TOO_DEEP: Final = "Selections are nested too deeply. Execution aborted."
-_NO_VALUES: Final = VariableValues({}, {})
 
 
 def compile_operation(
@@ -78,8 +77,10 @@ class Plan:
             operation_extensions: what Strawberry shows resolvers as `info.input_extensions`.
         """
         operation = self._operation
-        values: Any = _NO_VALUES
-        if self._variables is not None:
+        values: Any
+        if self._variables is None:
+            values = new(VariableValues, ({}, {}))  # nobody else's: resolvers may write into them
+        else:
             values = self._variables.coerce(variables or {})
             if type(values) is list:
                 return ExecutionResult(None, values)

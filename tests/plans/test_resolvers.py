@@ -252,3 +252,27 @@ def test_errors_keep_their_cause() -> None:
     assert error.original_error is problem
     assert error.extensions == {"code": "X"}
     assert error.path == ["raising"]
+
+
+def test_what_resolvers_are_told_is_theirs() -> None:
+    """Whatever they do to it, the next execution is told what it should be."""
+    seen: list[Any] = []
+
+    @strawberry.type
+    class Spoiling:
+        @strawberry.field
+        def spoiling(self, info: strawberry.Info) -> str | None:
+            told = info._raw_info
+            seen.append((dict(told.variable_values), list(told.fragments), len(told.field_nodes)))
+            told.variable_values["spoilt"] = True
+            told.fragments.clear()
+            told.field_nodes.clear()
+            raise ValueError("spoilt")
+
+    core = strawberry.Schema(Spoiling)._schema
+    document = parse("{ ...F } fragment F on Spoiling { spoiling }")
+    plan = compile_operation(core, document, None)
+    for _ in range(2):
+        answer: Any = plan.execute(None, None, None)
+        assert len(answer.errors[0].locations) == 1
+    assert seen == [({}, ["F"], 1)] * 2
