@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 import pytest
 import strawberry
-from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Header, HTTPException
 from gql import Client, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
@@ -704,10 +704,12 @@ async def test_a_prefix(
     assert await client.field("{ mineByExtension }") == "mine"
 
 
+@pytest.mark.parametrize("where", ["router", "application", "router around it"])
 async def test_dependencies_of_the_host(
-    host: Callable[..., Any], sqlite_settings: Settings, clock: SettableClock
+    where: str, host: Callable[..., Any], sqlite_settings: Settings, clock: SettableClock
 ) -> None:
-    """What a host hangs before the router with `dependencies` is asked before every operation."""
+    """What a host hangs before the router with `dependencies` is asked before every operation,
+    wherever it hangs it."""
     passed: list[str] = []
 
     async def require_key(
@@ -720,8 +722,14 @@ async def test_dependencies_of_the_host(
         passed.append(x_key)
 
     auth = GraphQLAuth(sqlite_settings, clock=clock)
-    app = FastAPI()
-    app.include_router(auth.router(**TYPES), dependencies=[Depends(require_key)])
+    guards = [Depends(require_key)]
+    app = FastAPI(dependencies=guards if where == "application" else None)
+    if where == "router around it":
+        around = APIRouter(dependencies=guards)
+        around.include_router(auth.router(**TYPES))
+        app.include_router(around)
+    else:
+        app.include_router(auth.router(**TYPES), dependencies=guards if where == "router" else None)
     client = await host(auth, app=app)
     for method in ("GET", "POST", "OPTIONS", "PUT"):
         assert (await client.http.request(method, "/graphql")).status_code == 403, method
@@ -729,6 +737,19 @@ async def test_dependencies_of_the_host(
     assert passed == []
     assert await client.field("{ public }", x_key="open") == "None None () []"
     assert sorted(passed) == ["afterwards", "open"]
+
+
+async def test_a_hosts_bound_on_bodies(
+    host: Callable[..., Any], sqlite_settings: Settings, clock: SettableClock
+) -> None:
+    """What a host bounds with FastAPI's `max_body_size` is bounded for our routes, too."""
+    auth = GraphQLAuth(sqlite_settings, clock=clock)
+    app = FastAPI()
+    app.include_router(auth.router(**TYPES), max_body_size=200)
+    client = await host(auth, app=app)
+    assert await client.field("{ public }") == "None None () []"
+    large = {"query": "{ public }" + " " * 200}
+    assert (await client.http.post("/graphql", json=large)).status_code == 413
 
 
 async def test_a_hosts_own_pages_stay(client: GraphQLClient) -> None:
