@@ -30,6 +30,7 @@ from gql_auth.storage.statements import Statement, Unsettled, Values
 
 _MOST: Final = 1_000  # changes that wait, or are being written
 _BATCH: Final = 200  # changes in one transaction: the loop must not be held up for long
+_STOPPED: Final = "the writer was stopped"
 _SLOW: Final = "SQLite's writers take too long"
 
 
@@ -143,6 +144,10 @@ class SqliteChanges:
                 except Unavailable as refusal:
                     self._refuse(self._waiting, refusal)
                     self._waiting.clear()
+        except BaseException:
+            self._refuse(self._waiting, Unavailable(cause=_STOPPED))
+            self._waiting.clear()
+            raise
         finally:
             self._work = None
 
@@ -167,7 +172,7 @@ class SqliteChanges:
             refusal.__cause__ = error
             self._refuse(batch, refusal)
         except BaseException:
-            self._refuse(batch, Unavailable(cause="the writer was stopped"))
+            self._refuse(batch, Unavailable(cause=_STOPPED))
             raise
         for change in batch:
             change.tell()

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -84,14 +84,15 @@ class SqlUnits:
     async def swiftly(self, act: Callable[[Unit], Awaitable[T]]) -> T:
         """What `act` answers, by the quick way if it can be done so."""
         unit = self._unit(SwiftConnection(self._database.glances, self._database.changes))
-        try:
-            with telemetry.span("database write", **self._kind):
-                answer = await act(unit)
-        except Unsettled:
-            async with self.write() as ordinary:
-                return await act(ordinary)
-        await unit.run_after_commit()
-        return answer
+        is_settled = False
+        with telemetry.span("database write", **self._kind), suppress(Unsettled):
+            answer = await act(unit)
+            is_settled = True
+        if is_settled:
+            await unit.run_after_commit()
+            return answer
+        async with self.write() as ordinary:
+            return await act(ordinary)
 
     def glance(self, kind: type[S]) -> S:
         """What reads single rows without a unit, of that type."""

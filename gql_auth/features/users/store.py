@@ -1,6 +1,7 @@
 """Accounts in SQL."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
@@ -56,13 +57,11 @@ class SqlUserGlance:
     async def get(self, user_id: UUID) -> User | None:
         """The account as it is committed now."""
         reads = _READS if self._revision.is_current else _OLD_READS
-        try:
-            with self._glances.span():
-                row = await self._glances.one(reads.glance, {"wanted": user_id})
-                return None if row is None else _user(row)
-        except Unsettled:
-            async with self._units.read() as unit:
-                return await unit.get(Users).get(user_id)
+        with self._glances.span(), suppress(Unsettled):
+            row = await self._glances.one(reads.glance, {"wanted": user_id})
+            return None if row is None else _user(row)
+        async with self._units.read() as unit:
+            return await unit.get(Users).get(user_id)
 
 
 class SqlUsers:
