@@ -66,7 +66,9 @@ class Unread(asyncio.Protocol):
             self._stalled = None
 
 
-_SPECIAL: Final = frozenset({b"transfer-encoding", b"connection"})  # they change what follows
+_SPECIAL: Final = frozenset(
+    {b"content-length", b"transfer-encoding", b"connection"}
+)  # they change what follows
 _LINES: Final = 512  # of heads that are remembered; the date's changes each second
 _lines: Final[dict[tuple[bytes, bytes], bytes]] = {}
 
@@ -118,7 +120,7 @@ class Cycle(RequestResponseCycle):
             line = _lines.get(pair)
             if line is None:
                 name, value = pair
-                if name == b"content-length":
+                if name == b"content-length" and value.isdigit():
                     length = int(value)
                 elif name in _SPECIAL or not _is_harmless(name, value):
                     return False  # uvicorn knows what to do, or what to say

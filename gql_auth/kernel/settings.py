@@ -27,7 +27,7 @@ from gql_auth.kernel.transports import TransportSettings
 from gql_auth.kernel.watching import Watching
 
 # Read by the test and soak scripts, not by the server: known, so that nobody is warned of them.
-_ELSEWHERE: Final = {f"{PREFIX}TEST_POSTGRES_URL", f"{PREFIX}SOAK"}
+_ELSEWHERE: Final = {f"{PREFIX}TEST_POSTGRES_URL", f"{PREFIX}TEST_PLANS", f"{PREFIX}SOAK"}
 
 SigningAlgorithm = Literal["ES256", "EdDSA", "RS256", "HS256"]
 SameSite = Literal["lax", "strict", "none"]

@@ -68,7 +68,8 @@ class JudgedOperations(SchemaExtension):
     async def on_execute(self) -> AsyncIterator[None]:
         """Run the plan of an operation that comes again, instead of the executor."""
         execution = self.execution_context
-        plan = self._plan() if self._comes_again else None
+        comes_again = self._comes_again or self._schema.planner.at_once
+        plan = self._plan() if comes_again else None
         if plan is not None:
             said = plan.execute(
                 execution.root_value,

@@ -20,8 +20,11 @@ class Planner:
         schema: whose operations they are.
         extensions: the host's, which every operation runs with.
         enabled: by the settings.
-        fell_back: told why an operation was not run by a plan.
+        directives: whether the host has directives of operations.
     """
+
+    # What comes for the first time may not come again; the tests want a plan for that, too.
+    at_once = False
 
     def __init__(
         self,
