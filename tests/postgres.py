@@ -53,6 +53,12 @@ OPTIONS = {
     "timezone": "UTC",
 }
 
+# As it comes: a commit is on the disk before it is answered. For benchmarks.
+DURABLE = {
+    name: OPTIONS[name]
+    for name in ("listen_addresses", "unix_socket_directories", "max_connections", "timezone")
+}
+
 # $1 the folder of the data, $2 the binaries, $3 their folder if they are a copy; then options.
 KEEPER = """
 folder=$1 bin=$2 copy=$3
@@ -150,14 +156,14 @@ def _await_start(url: str, keeper: subprocess.Popen[bytes], log: IO[bytes]) -> N
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def _server(*, durable: bool = False) -> Iterator[str]:
     """Run a server of our own and yield the URL of its superuser."""
     user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
     binaries, copy = _binaries(), None
     if not _may_run(binaries / "postgres", user):
         copy = _folder(user)
         binaries = _copy(binaries, copy)
-    folder = _data_folder(user)
+    folder = _folder(user) if durable else _data_folder(user)
     password = secrets.token_hex(16)
     (folder / "password").write_text(password)
     if user is not None:
@@ -165,7 +171,8 @@ def _server() -> Iterator[str]:
             for inner in path.rglob("*") if path else ():
                 os.chown(inner, user, -1, follow_symlinks=False)
     port = _free_port()
-    options = [f"--{name}={value}" for name, value in {**OPTIONS, "port": port}.items()]
+    chosen = {**(DURABLE if durable else OPTIONS), "port": port}
+    options = [f"--{name}={value}" for name, value in chosen.items()]
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(
@@ -187,11 +194,11 @@ def _server() -> Iterator[str]:
             keeper.communicate(b"\n")
 
 
-def _start(stack: contextlib.ExitStack) -> str:
+def _start(stack: contextlib.ExitStack, *, durable: bool = False) -> str:
     """Start a server, on another port if something else was quicker to take the first."""
     for _ in range(3):
         try:
-            return stack.enter_context(_server())
+            return stack.enter_context(_server(durable=durable))
         except StartError as error:
             if "could not bind" not in str(error):
                 raise

@@ -64,17 +64,17 @@ class Contender:
         """One a connection; together they ask everything."""
         return [repeat(self._askings[each::connections]) for each in range(connections)]
 
-    def load(self, seconds: float, rate: float = 0.0) -> Outcome:
+    def load(self, seconds: float, rate: float = 0.0, connections: int = CONNECTIONS) -> Outcome:
         """The queries, as fast as it goes unless there is a rate; then a forged token, which must
         be refused."""
-        (outcome,) = drive(Traffic(self.server.port, self.scripts(), seconds, rate))
+        (outcome,) = drive(Traffic(self.server.port, self.scripts(connections), seconds, rate))
         self.require_refusal()
         return outcome
 
-    def measure(self, seconds: float) -> None:
+    def measure(self, seconds: float, connections: int = CONNECTIONS) -> None:
         """One round."""
         before = self.server.cpu_seconds
-        outcome = self.load(seconds)
+        outcome = self.load(seconds, connections=connections)
         used = max(self.server.cpu_seconds - before, 0.001)
         found = self.rounds
         found.rates.append(outcome.rate)
@@ -83,6 +83,13 @@ class Contender:
         found.medians.append(1000 * outcome.percentile(50))
         found.tails.append(1000 * outcome.percentile(99))
         found.load.append(100 * outcome.cpu_seconds / outcome.seconds)
+
+    def ask_once(self) -> None:
+        """One query, which must be answered right."""
+        one = self._askings[0]
+        answer = ask(self.server.port, one.request)
+        right = answer.status == 200 and answer.body == one.right  # noqa: PLR2004
+        require(right, f"{self.name} answered", answer)
 
     def require_refusal(self) -> None:
         """A token with another token's signature is refused, although both were just in use."""

@@ -20,7 +20,7 @@ class Effort(NamedTuple):
 
 
 FULL = Effort(5, 5.0, 15.0, 1000, 100, 12, 1_000_000, 180_000)
-QUICK = Effort(1, 0.2, 0.4, 20, 20, 10, 2000, 400)
+QUICK = Effort(1, 0.1, 0.3, 20, 20, 10, 2000, 400)
 
 
 def spread(values: Sequence[float], form: str) -> str:

@@ -220,7 +220,8 @@ def drive(*traffics: Traffic) -> list[Outcome]:
         WrongAnswer: the first that any script met, or no answer for a minute.
     """
     with ExitStack() as stack:
-        selector = stack.enter_context(selectors.DefaultSelector())
+        selector = stack.enter_context(_selector(traffics))
+        precise = isinstance(selector, selectors.SelectSelector)
         runs = [_connect(each, selector, stack) for each in traffics]
         spent = time.process_time()
         for run in runs:
@@ -229,7 +230,7 @@ def drive(*traffics: Traffic) -> list[Outcome]:
         while going:
             now = time.perf_counter()
             wait = min(run.release(now) for run in going)
-            for key, _ in selector.select(wait if wait > _SPIN else 0):
+            for key, _ in selector.select(wait if precise or wait > _SPIN else 0):
                 key.data.receive()
             now = time.perf_counter()
             for run in [each for each in going if each.over(now)]:
@@ -238,6 +239,14 @@ def drive(*traffics: Traffic) -> list[Outcome]:
         for outcome in outcomes.values():
             outcome.cpu_seconds = time.process_time() - spent
     return [outcomes[run] for run in runs]
+
+
+def _selector(traffics: Sequence[Traffic]) -> selectors.BaseSelector:
+    """The quickest there is; for requests that are further apart than a millisecond one that wakes
+    at the microsecond, as epoll's time has no fractions of one."""
+    if any(0 < each.rate < 1 / _SPIN for each in traffics):
+        return selectors.SelectSelector()
+    return selectors.DefaultSelector()
 
 
 def _connect(traffic: Traffic, selector: selectors.BaseSelector, stack: ExitStack) -> _Run:

@@ -22,6 +22,9 @@ _cores: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinit
 ALL_CORES: Final = frozenset(_cores)
 SERVER_CORE: Final = frozenset(_cores[:1] if len(_cores) > 1 else ())
 LOAD_CORE: Final = frozenset(_cores[1:2])
+# For two workers, and the load beside them: on a third core, if there is one.
+SCALE_SERVER: Final = frozenset(_cores[:2])
+SCALE_LOAD: Final = frozenset(_cores[2:3]) or SCALE_SERVER
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Part a: the protected query, beside the ASGI limit and the peers."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -13,6 +13,7 @@ from scripts.benching.contenders import COLUMNS, Contender, compared
 from scripts.benching.figures import Effort, Section
 from scripts.benching.machine import Running, free_port, running
 from scripts.benching.peers import Accounts
+from scripts.benching.scene import Scene
 from scripts.benching.servers import Site
 
 OURS, LIMIT, MOUNTED = "gql-auth", "bare ASGI application", "gql-auth in a FastAPI application"
@@ -27,24 +28,26 @@ NO_CACHE: Final = {"TOKEN_CACHE": "0"}
 class Stage:
     """The servers of part a, all running, idle until it is their turn."""
 
-    def __init__(self, effort: Effort, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, scene: Scene, name: str, stack: ExitStack) -> None:
+        folder = scene.folder / name
         folder.mkdir()
-        self.site = Site.prepared(folder / "own", users=effort.users)
-        self._shared = Site.prepared(
-            folder / "shared", users=effort.users, signing_algorithm="HS256"
-        )
+        self._scene = scene
+        self.site = scene.site
         self._accounts = Accounts.of(self.site, folder)
         self._stack = stack
         self.contenders: dict[str, Contender] = {}
 
     def ours(self, name: str = OURS, *, mounted: bool = False, **environment: str) -> None:
         """Our server, as it starts by default but for these settings."""
-        server = self._stack.enter_context(self.site.serving(mounted=mounted, **environment))
+        server = self._scene.server
+        if mounted or environment:
+            server = self._stack.enter_context(self.site.serving(mounted=mounted, **environment))
         self._add(Contender(name, server, self.site, self.site.tokens))
 
     def shared(self) -> None:
         """Our server with HS256 and no cache of tokens."""
-        site = self._shared
+        folder = self._accounts.folder / "shared"
+        site = Site.prepared(folder, users=len(self.site.grants), signing_algorithm="HS256")
         server = self._stack.enter_context(site.serving(**NO_CACHE))
         self._add(Contender(UNCACHED, server, site, site.tokens))
 
@@ -58,8 +61,8 @@ class Stage:
         server = self._stack.enter_context(running(command, port, known.with_suffix(".log")))
         self._add(Contender(LIMIT, server, self.site, accounts.shared, reads=False))
 
-    def peers(self, node: Path) -> None:
-        """The peers, with tokens of HS256 and with the site's own."""
+    def peers(self, node: Path, only: Collection[str] = ()) -> None:
+        """The peers, with tokens of HS256 and with the site's own; or some of them."""
         accounts = self._accounts
         for name, peer, own, cache in (
             (MERCURIUS, "mercurius", False, False),
@@ -68,6 +71,8 @@ class Stage:
             (APOLLO, "apollo", False, False),
             (APOLLO_OWN, "apollo", True, False),
         ):
+            if only and name not in only:
+                continue
             server: Running = self._stack.enter_context(
                 accounts.serving(node, peer, own=own, cache=cache)
             )
@@ -87,20 +92,20 @@ class Stage:
                 each.measure(effort.seconds)
 
 
-def protected(effort: Effort, folder: Path, node: Path | None) -> Iterator[Section]:
+def protected(scene: Scene) -> Iterator[Section]:
     """The protected query of every server."""
     with ExitStack() as stack:
-        stage = Stage(effort, folder / "protected", stack)
+        stage = Stage(scene, "protected", stack)
         stage.bare()
         stage.ours()
         stage.ours(OWN_UNCACHED, **NO_CACHE)
         stage.ours(MOUNTED, mounted=True)
         stage.shared()
-        if node:
-            stage.peers(node)
-        stage.measure(effort)
+        if scene.node:
+            stage.peers(scene.node)
+        stage.measure(scene.effort)
     found = stage.contenders
-    section = Section("Protected query", COLUMNS, about=_ABOUT.format(users=effort.users))
+    section = Section("Protected query", COLUMNS, about=_ABOUT.format(users=scene.effort.users))
     section.rows.extend(each.row for each in found.values())
     section.bars.update({name: median(each.rounds.rates) for name, each in found.items()})
     for key, what, upper, lower, target in (

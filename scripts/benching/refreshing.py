@@ -1,218 +1,184 @@
-"""What `scripts/bench` measures of refreshing, beside what the databases' bare drivers allow."""
+"""Part c: refreshes over HTTP, beside what the databases allow, among few and many sessions."""
 
-import sqlite3
-import time
-import tracemalloc
-from collections.abc import Iterator
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
-from uuid import UUID, uuid4
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from subprocess import run
+from typing import Final
 
-import psycopg
-from bench_load import Script, Traffic, drive, post
-from bench_parts import (
-    CONNECTIONS,
-    PAYLOAD,
-    Effort,
-    Row,
-    require,
-    require_grant,
-    spread,
-    spread_ratio,
-)
-from bench_servers import SERVER_CORE, Site, on_core
-
-from gql_auth.features.keys.core import MasterSecret
-from gql_auth.features.sessions.memory import EndedSessions
-from gql_auth.features.tokens.core import RefreshClaims, RefreshTokens
-from gql_auth.kernel.clock import SystemClock
+from scripts.benching.asking import Asking, Script, post, require
+from scripts.benching.contenders import CONNECTIONS
+from scripts.benching.figures import Effort, Ratio, Section, spread
+from scripts.benching.filling import Held, fill, rotations
+from scripts.benching.load import Traffic, drive
+from scripts.benching.machine import ROOT, SERVER_CORE, Running, on_cores
+from scripts.benching.servers import Site
+from scripts.benching.signing_in import PAYLOAD, require_grant
 
 REFRESH: Final = f"mutation {{ refreshToken {{ {PAYLOAD} }} }}"
-_UPDATE: Final = (
-    "UPDATE gql_auth_sessions SET generation = generation + 1, rotated_at = {now}, "
-    "confirmed = {no}, expires_at = {now} WHERE id = {mark} AND generation = 0 "
-    "AND revoked_at IS NULL"
-)
+_FEW: Final = 1000
+_DRIVERS: Final = {"SQLite": ("sqlite3",), "PostgreSQL": ("psycopg", "asyncpg")}
+_TARGETS: Final = {"sqlite3": 3.0, "psycopg": 0.8, "asyncpg": None}
 
 
-class Filled(NamedTuple):
-    """Sessions that were put into a database by its driver, and the refresh token of each."""
-
-    ids: list[UUID]
-    tokens: list[str]
-
-
-def fill(site: Site, count: int, *, tokens: bool = True) -> Filled:
-    """Add sessions of the first account, signed in an hour ago and never refreshed."""
-    began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-    ends = began + timedelta(days=7)
-    ids = sorted((uuid4() for _ in range(count)), key=lambda each: each.hex)
-    columns = "id, user_id, created_at, generation, rotated_at, confirmed, expires_at"
-    owner = UUID(site.owner)
-    if site.settings.embedded:
-        form = "%Y-%m-%d %H:%M:%S.%f"
-        at, to = began.strftime(form), ends.strftime(form)
-        with closing(sqlite3.connect(site.settings.data_dir / "gql_auth.sqlite3")) as line, line:
-            line.executemany(
-                f"INSERT INTO gql_auth_sessions ({columns}) VALUES (?, ?, ?, 0, ?, 0, ?)",
-                ((each.hex, owner.hex, at, at, to) for each in ids),
-            )
-    else:
-        with psycopg.connect(site.settings.database_url) as server, server.cursor() as cursor:
-            with cursor.copy(f"COPY gql_auth_sessions ({columns}) FROM STDIN") as copy:
-                for each in ids:
-                    copy.write_row((each, owner, began, 0, began, False, ends))
-            cursor.execute("ANALYZE gql_auth_sessions")
-    signer = RefreshTokens(MasterSecret(site.settings.secret.encode()))
-    made = [signer.sign(RefreshClaims(each, 0, began, ends)) for each in ids] if tokens else []
-    return Filled(ids, made)
+def walking(held: Sequence[Held]) -> Script:
+    """Refresh these sessions one after another, over and over, as their browsers would: each
+    refresh presents what the one before it gave."""
+    before, _, after = post(REFRESH, Cookie="*").partition(b"*")
+    while True:
+        for each in held:
+            answer = yield Asking(b"%b%b%b" % (before, each.cookie, after))
+            assert answer is not None
+            require_grant(answer, "refreshToken", each.user_id)
+            each.cookie = answer.cookie
 
 
-def rotations(site: Site) -> int:
-    """How many there were of all sessions, by the database."""
-    query = "SELECT sum(generation) FROM gql_auth_sessions"
-    if site.settings.embedded:
-        with closing(sqlite3.connect(site.settings.data_dir / "gql_auth.sqlite3")) as line:
-            return int(line.execute(query).fetchone()[0])
-    with psycopg.connect(site.settings.database_url) as server:
-        found: Any = server.execute(query).fetchone()
-        return int(found[0])
+class _Measured:
+    """A server on a database with that many sessions, and what each round said."""
 
+    def __init__(self, site: Site, server: Running, count: int, sample: int) -> None:
+        self.site = site
+        self.server = server
+        held = fill(site, count, sample)
+        self._shares = [held[number::CONNECTIONS] for number in range(CONNECTIONS)]
+        self.rates: list[float] = []
+        self.costs: list[float] = []
+        self.medians: list[float] = []
+        self.tails: list[float] = []
 
-def bare_updates(site: Site, sessions: list[UUID], seconds: float) -> float:
-    """The conditional UPDATE of a refresh by the bare driver on one connection, as durable as
-    the server's, each in a transaction of its own; how many a second."""
-    now = datetime.now(UTC)
-    done, began = 0, time.perf_counter()
-    with on_core(SERVER_CORE):
-        if site.settings.embedded:
-            path = site.settings.data_dir / "gql_auth.sqlite3"
-            with closing(sqlite3.connect(path, isolation_level=None)) as line:
-                line.execute("PRAGMA synchronous=FULL")
-                update = _UPDATE.format(now="?", no="0", mark="?")
-                at = now.strftime("%Y-%m-%d %H:%M:%S.%f")
-                for each in sessions:
-                    line.execute("BEGIN IMMEDIATE")
-                    done += line.execute(update, (at, at, each.hex)).rowcount
-                    line.execute("COMMIT")
-                    if time.perf_counter() - began > seconds:
-                        break
-        else:
-            with psycopg.connect(site.settings.database_url, autocommit=True) as server:
-                update = _UPDATE.format(now="%s", no="false", mark="%s")
-                for each in sessions:
-                    done += server.execute(update, (now, now, each)).rowcount
-                    if time.perf_counter() - began > seconds:
-                        break
-    require(done > 0, "no conditional update met its row")
-    return done / (time.perf_counter() - began)
+    def measure(self, seconds: float) -> None:
+        """One round; the database must have recorded every rotation."""
+        before, cpu = rotations(self.site), self.server.cpu_seconds
+        scripts = [walking(share) for share in self._shares]
+        (outcome,) = drive(Traffic(self.server.port, scripts, seconds))
+        turned = rotations(self.site) - before
+        require(turned == outcome.answers, f"{outcome.answers} answers, {turned} rotations")
+        self.rates.append(outcome.rate)
+        self.costs.append(1e6 * (self.server.cpu_seconds - cpu) / outcome.answers)
+        self.medians.append(1000 * outcome.percentile(50))
+        self.tails.append(1000 * outcome.percentile(99))
 
-
-def _each_once(user_id: str, tokens: list[str]) -> Script:
-    """Refresh one session after another, each once, as their browsers would."""
-    for token in tokens:
-        require_grant(
-            (yield post(REFRESH, Cookie=f"refresh_token={token}")), "refreshToken", user_id
+    def row(self, name: str) -> tuple[str, ...]:
+        """For the report."""
+        return (
+            name,
+            spread(self.rates, ",.0f"),
+            spread(self.costs, ",.0f"),
+            spread(self.medians, ".1f"),
+            spread(self.tails, ".1f"),
         )
 
 
-def _refresh_rate(site: Site, seconds: float, budget: int) -> tuple[float, float]:
-    """Refreshes a second, and milliseconds at the median."""
-    filled = fill(site, budget)
+def bare_updates(site: Site, driver: str, seconds: float) -> float:
+    """The conditional UPDATE of a refresh by the bare driver in a process of its own on the
+    server's core, as durable as the server's, each in a transaction of its own; how many a
+    second. On SQLite one after another, a disk's fsync each; on PostgreSQL 32 at once."""
+    where = str(site.settings.data_dir / "gql_auth.sqlite3")
+    if not site.settings.embedded:
+        where = site.settings.database_url
     before = rotations(site)
-    shares = [filled.tokens[number::CONNECTIONS] for number in range(CONNECTIONS)]
-    scripts = [_each_once(site.owner, share) for share in shares]
-    (outcome,) = drive(Traffic(site.settings.port, scripts, seconds))
-    turned = rotations(site) - before
-    require(turned == outcome.answers, f"{outcome.answers} answers, {turned} rotations")
-    return outcome.rate, outcome.percentile(50) * 1000
+    command = [sys.executable, "-m", "scripts.benching.updates", driver, where, str(seconds)]
+    with on_cores(SERVER_CORE):
+        done = run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    count, took = done.stdout.split()
+    require(rotations(site) - before == int(count) > 0, f"{driver}: an UPDATE met no row")
+    return int(count) / float(took)
 
 
-def refreshing(effort: Effort, sites: dict[str, Site]) -> Iterator[Row]:
-    """Refreshes a second, of sessions that rested, beside the bare driver's updates."""
-    rates: dict[str, list[float]] = {name: [] for name in sites}
-    limits: dict[str, list[float]] = {name: [] for name in sites}
-    budget = int(effort.seconds * 1500) + CONNECTIONS
-    for number in range(-effort.warm_ups, effort.rounds):
-        for name, site in sites.items():
-            bare = bare_updates(site, fill(site, 4 * budget, tokens=False).ids, effort.seconds / 2)
-            rate, _ = _refresh_rate(site, effort.seconds, budget)
+def refreshing(effort: Effort, sites: Mapping[str, Sequence[Site]]) -> Iterator[Section]:
+    """Refreshes a second.
+
+    Args:
+        sites: by the database's name, three: for the bare driver, few sessions, and many.
+    """
+    columns = ("refreshes", "a second", "CPU time, µs", "median, ms", "99th percentile, ms")
+    section = Section("Refresh", columns, about=_ABOUT)
+    with ExitStack() as stack:
+        measured: dict[str, tuple[_Measured, _Measured]] = {}
+        limits: dict[str, list[float]] = {}
+        for name, (bare, few, many) in sites.items():
+            fill(bare, _FEW, 0)
+            limits |= {driver: [] for driver in _DRIVERS[name]}
+            small, large = (
+                _Measured(site, stack.enter_context(site.serving()), count, sample)
+                for site, count, sample in ((few, _FEW, _FEW), (many, effort.many, _FEW * 20))
+            )
+            measured[name] = small, large
+        yield _racing(effort, {name: pair[0] for name, pair in measured.items()})
+        for number in range(-1, effort.rounds):
+            for name, pair in measured.items():
+                for driver in _DRIVERS[name]:
+                    found = bare_updates(sites[name][0], driver, effort.seconds / 2)
+                    limits[driver].append(found)
+                for each in pair:
+                    each.measure(effort.seconds)
+            if number < 0:  # that was to warm up
+                for found_so_far in limits.values():
+                    found_so_far.clear()
+                for pair in measured.values():
+                    for each in pair:
+                        each.rates.clear(), each.costs.clear()
+                        each.medians.clear(), each.tails.clear()
+    for name, (small, large) in measured.items():
+        for driver in _DRIVERS[name]:
+            what = f"{name}: bare conditional UPDATEs, {driver}"
+            section.rows.append((what, spread(limits[driver], ",.0f"), "", "", ""))
+        section.rows.append(small.row(f"{name}, {_FEW:,} sessions"))
+        section.rows.append(large.row(f"{name}, {effort.many:,} sessions"))
+        for driver in _DRIVERS[name]:
+            section.ratios.append(
+                Ratio.between(
+                    f"c.{driver}",
+                    f"refreshes, {name}, to bare UPDATEs by {driver}",
+                    small.rates,
+                    limits[driver],
+                    target=_TARGETS[driver],
+                )
+            )
+        section.ratios.append(
+            Ratio.between(
+                f"c.many-{name.lower()}",
+                f"refreshes, {name}, {effort.many:,} sessions to {_FEW:,}",
+                large.rates,
+                small.rates,
+                target=0.45,
+            )
+        )
+    yield section
+
+
+def _racing(effort: Effort, measured: Mapping[str, _Measured]) -> Section:
+    """How long the racing refreshes of one token take until the last is answered."""
+    title = f"{effort.racers} racing refreshes of one token"
+    section = Section(title, ("database", "until the last answer, ms"))
+    times: dict[str, list[float]] = {name: [] for name in measured}
+    for number in range(-1, 2 * effort.rounds):
+        for name, each in measured.items():
+            ((session, token),) = each.site.open_sessions(1)
+            given: set[bytes] = set()
+            scripts = [_racer(each.site.owner, token, given) for _ in range(effort.racers)]
+            (outcome,) = drive(Traffic(each.server.port, scripts))
+            require(outcome.answers == effort.racers, f"{outcome.answers} answers")
+            require(len(given) == 1, f"{len(given)} different successors")
+            require(each.site.generation(session) == 1, "not one rotation")
             if number >= 0:
-                limits[name].append(bare)
-                rates[name].append(rate)
-    for name in sites:
-        what = f"conditional UPDATEs/s by the bare driver, one connection, {name}"
-        yield Row(what, spread(limits[name], ",.0f"), "1")
-        ratio = spread_ratio(rates[name], limits[name], "the bare driver")
-        yield Row(f"refreshes/s, {CONNECTIONS} at once, {name}", spread(rates[name], ",.0f"), ratio)
+                times[name].append(max(outcome.latencies) * 1000)
+    section.rows.extend((name, spread(found, ",.0f")) for name, found in times.items())
+    return section
 
 
-def growing(effort: Effort, sites: dict[str, Site]) -> Iterator[Row]:
-    """Refreshes with a thousand sessions in the table, and with a million."""
-    budget = int(effort.seconds * 1500) + CONNECTIONS
-    for name, site in sites.items():
-        fill(site, 1000, tokens=False)
-        few = [_refresh_rate(site, effort.seconds, budget) for _ in range(effort.rounds)]
-        fill(site, effort.many, tokens=False)
-        many = [_refresh_rate(site, effort.seconds, budget) for _ in range(effort.rounds)]
-        for what, found in (("few", few), (f"{effort.many:,}", many)):
-            yield Row(
-                f"refreshes/s with {what} other sessions, {name}",
-                spread([rate for rate, _ in found], ",.0f"),
-                "1"
-                if found is few
-                else spread_ratio([r for r, _ in many], [r for r, _ in few], "few"),
-            )
-            yield Row(
-                f"median time of a refresh with {what} other sessions, {name}, ms",
-                spread([ms for _, ms in found], ".1f"),
-            )
-
-
-def remembering(effort: Effort) -> Iterator[Row]:
-    """The memory that ended sessions take in each process."""
-    clock, count = SystemClock(), effort.many
-    ended = EndedSessions(clock, timedelta(minutes=17))
-    now = clock.now()
-    tracemalloc.start()
-    for number in range(count):
-        ended.add(uuid4(), now - timedelta(seconds=1000 * number / count))
-    used, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    absent, began = uuid4(), time.perf_counter()
-    for _ in range(100_000):
-        require(absent not in ended, "a stranger among the ended")
-    asked = (time.perf_counter() - began) * 10
-    require(len(ended) == count, "some were lost")
-    yield Row(f"{count:,} ended sessions in memory, bytes each", f"{used / count:.0f}")
-    yield Row(f"asking whether a session is one of {count:,}, µs", f"{asked:.2f}")
-
-
-# ---- racing -------------------------------------------------------------------------------------
-
-
-def racer(user_id: str, token: str, given: set[bytes]) -> Script:
-    """Refresh once; `given` gets the successor."""
-    answer = yield post(REFRESH, Cookie=f"refresh_token={token}")
+def _racer(user_id: str, token: str, given: set[bytes]) -> Script:
+    answer = yield Asking(post(REFRESH, Cookie=f"refresh_token={token}"))
+    assert answer is not None
     require_grant(answer, "refreshToken", user_id)
     given.add(answer.cookie)
 
 
-def racing(effort: Effort, sites: dict[str, Site]) -> Iterator[Row]:
-    """How long the racing refreshes of one token take until the last is answered."""
-    times: dict[str, list[float]] = {name: [] for name in sites}
-    for number in range(-effort.warm_ups, 2 * effort.rounds):
-        for name, site in sites.items():
-            ((session, token),) = site.open_sessions(1)
-            given: set[bytes] = set()
-            scripts = [racer(site.owner, token, given) for _ in range(effort.racers)]
-            (outcome,) = drive(Traffic(site.settings.port, scripts))
-            require(outcome.answers == effort.racers, f"{outcome.answers} answers")
-            require(len(given) == 1, f"{len(given)} different successors")
-            require(site.generation(session) == 1, "not one rotation")
-            if number >= 0:
-                times[name].append(max(outcome.latencies) * 1000)
-    for name, found in times.items():
-        what = f"{effort.racers} racing refreshes of one token, until the last answer, {name}, ms"
-        yield Row(what, spread(found, ",.0f"))
+_ABOUT: Final = f"""\
+Over HTTP, {CONNECTIONS} connections, each presenting the newest refresh cookie of one session after
+another: the token is verified, the session turned in the database, both tokens signed, the cookie
+set. The database must have recorded one rotation for each answer. SQLite is durable (WAL,
+`synchronous=FULL`); the bare loop commits one conditional UPDATE after another, with a wait for the
+disk each. PostgreSQL is as it comes, durable too, on the load's core; the bare drivers have the
+server's core to themselves and {CONNECTIONS} connections.
+"""

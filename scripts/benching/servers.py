@@ -113,6 +113,10 @@ class Site:
             **{f"GQL_AUTH_{name}": value for name, value in given.items()},
         )
 
+    def renew(self) -> None:
+        """Refresh every session, so that the access tokens live anew."""
+        asyncio.run(self._renew())
+
     def open_sessions(self, count: int) -> list[tuple[Session, str]]:
         """New sessions of the first account, each with its refresh token."""
         return asyncio.run(self._open_sessions(count))
@@ -140,13 +144,12 @@ class Site:
                     user = await unit.get(Users).create(profile)
                     await unit.get(Passwords).add(user.id, stored)
                     opened.append(await unit.get(Sessions).open(user.id, Client()))
-            flows = system.part(SignIn)
-            self.grants = [
-                await flows.refresh(
-                    Presented(tokens.sign(session.refresh_claims), Transport.COOKIE), Client()
-                )
-                for session in opened
-            ]
+            held = [tokens.sign(session.refresh_claims) for session in opened]
+            self.grants = await _refreshed(system, held)
+
+    async def _renew(self) -> None:
+        async with self._system() as (system, _):
+            self.grants = await _refreshed(system, [each.refresh_token for each in self.grants])
 
     async def _open_sessions(self, count: int) -> list[tuple[Session, str]]:
         owner = self.grants[0].user.id
@@ -159,6 +162,11 @@ class Site:
         async with self._system() as (system, _), system.units.read() as unit:
             found = await unit.get(Sessions).find(session.id)
         return found.generation if found else -1
+
+
+async def _refreshed(system: System, tokens: list[str]) -> list[Grant]:
+    flows = system.part(SignIn)
+    return [await flows.refresh(Presented(each, Transport.COOKIE), Client()) for each in tokens]
 
 
 @contextmanager

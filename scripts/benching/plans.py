@@ -1,12 +1,11 @@
 """How much sooner a plan answers than graphql-core's executor, for what hosts ask of their own
-fields: `measure`, and the same as a table by `python -m scripts.bench_plans`.
+fields.
 
 Both execute the same cached document on the same schema, one after the other in each round; only
 executing is measured: no parsing, no validation, no transport, no extensions of the schema.
 """
 
 import asyncio
-import statistics
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from strawberry.permission import BasePermission
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gql_auth.plans import compile_operation
+from scripts.benching.asking import WrongAnswer
 
 Measured = tuple[str, list[float], list[float]]
 _BATCH: Final = 20  # executions between two looks at the clock
@@ -110,7 +110,7 @@ def measure(rounds: int, seconds: float) -> list[Measured]:
         seconds: how long, each time.
 
     Raises:
-        RuntimeError: an answer is not what it should be.
+        WrongAnswer: an answer is not what it should be.
     """
     schema: GraphQLSchema = strawberry.Schema(Query)._schema  # noqa: SLF001 - what Strawberry executes
     return [asyncio.run(_measure(schema, case, rounds, seconds)) for case in CASES]
@@ -137,7 +137,7 @@ async def _measure(schema: GraphQLSchema, case: Case, rounds: int, seconds: floa
 
     expected, answered = await _answer(by_executor), await _answer(by_plan)
     if expected.errors or repr(expected) != repr(answered):
-        raise RuntimeError(f"{case.name}: {answered} is not {expected}")
+        raise WrongAnswer(f"{case.name}: {answered} is not {expected}")
     rates: tuple[list[float], list[float]] = ([], [])
     for each in range(rounds):
         # Whoever goes first does so in every other round only.
@@ -159,17 +159,3 @@ async def _rate(run: Callable[[], Any], seconds: float) -> float:
             await _answer(run)
         count += _BATCH
     return count / spent
-
-
-def _main() -> None:
-    for name, executor, plan in measure(rounds=5, seconds=0.5):
-        ratios = [mine / theirs for mine, theirs in zip(plan, executor, strict=True)]
-        print(
-            f"{name:52} executor {statistics.median(executor):8.0f}/s  "
-            f"plan {statistics.median(plan):8.0f}/s  "
-            f"{statistics.median(ratios):5.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
-        )
-
-
-if __name__ == "__main__":
-    _main()
