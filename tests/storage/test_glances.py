@@ -212,6 +212,10 @@ async def test_the_loop_never_waits_for_a_lock(sqlite_settings: Settings) -> Non
     try:
         assert await asked == user
         await settled(system.database.glances, user.id)
+        assert isinstance(system.database.glances, SqliteGlances)
+        assert system.database.glances._line is not None
+        patience = system.database.glances._line.execute("PRAGMA busy_timeout")
+        assert patience.fetchone() == (0,), "SQLite itself would wait, on the loop"
     finally:
         await system.database.close()
 

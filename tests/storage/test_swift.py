@@ -30,6 +30,7 @@ from gql_auth.kernel.caller import Client
 from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.transports import Presented, Transport
 from gql_auth.kernel.unit import Unit
+from gql_auth.storage import pipeline
 from gql_auth.storage.changes import Changes, PostgresChanges
 from gql_auth.storage.statements import Statement, Unsettled, Values
 from gql_auth.system import System
@@ -196,7 +197,9 @@ async def test_a_row_that_somebody_holds_is_waited_for(system: System, session: 
     with psycopg.connect(system.settings.database_url) as other:
         other.execute("SELECT 1 FROM gql_auth_sessions FOR UPDATE")
         asked = asyncio.ensure_future(refreshed(system, session))
-        await asyncio.sleep(1.5)
+        async with asyncio.timeout(pipeline._PATIENCE - 0.5):  # after which a line is given up
+            while system.database.usage[0] == 0:  # noqa: ASYNC110 - until a unit waits
+                await asyncio.sleep(0.01)
         assert not asked.done()
         other.rollback()
         async with asyncio.timeout(10):
