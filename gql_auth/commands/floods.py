@@ -77,7 +77,7 @@ class Floodgate(logging.StreamHandler[TextIO]):
         self._totals: dict[_Kind, int] = {}
         self._messages: dict[_Kind, str] = {}
         self._timer: Timer | None = None
-        self._kept: list[bytes] = []
+        self._kept: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or count it."""
@@ -103,7 +103,7 @@ class Floodgate(logging.StreamHandler[TextIO]):
         with self._guard:
             return self._take(kind, source, REQUEST, "INFO", honest=honest) > 0
 
-    def keep(self, line: bytes) -> bool:
+    def keep(self, line: str) -> bool:
         """Keep a whole line, to be written with others; whether it is the first of them. Whatever
         is logged afterwards is written after it."""
         with self._guard:
@@ -120,7 +120,7 @@ class Floodgate(logging.StreamHandler[TextIO]):
             return
         kept, self._kept = self._kept, []
         try:
-            self.stream.write((b"\n".join(kept) + b"\n").decode())
+            self.stream.write("\n".join(kept) + "\n")
             self.flush()
         except Exception:  # noqa: BLE001 - as the standard library has it: logging never fails
             self.handleError(logging.makeLogRecord({"msg": REQUEST}))

@@ -9,13 +9,12 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping
+from json import dumps
 from typing import Any, Final
-
-import orjson
 
 from gql_auth.commands.floods import Floodgate
 from gql_auth.kernel import telemetry
-from gql_auth.kernel.clock import SystemClock
+from gql_auth.kernel.clock import from_epoch, wall_clock
 from gql_auth.kernel.lines import REQUEST, REQUESTS, Lines
 
 # What may stand in a note. An operation's name is the client's, and a code may be the host's.
@@ -36,8 +35,11 @@ class FastLines(Lines):
 
     def __init__(self, gate: Floodgate) -> None:
         self._gate = gate
-        self._pid = os.getpid()
-        self._clock = SystemClock()
+        self._second, self._spelled = -1, ""
+        self._rest = (
+            f'"event":"{REQUEST}","pid":{os.getpid()},"level":"info","logger":"{REQUESTS}",'
+            '"timestamp":"'
+        )
 
     def request(self, note: Mapping[str, Any]) -> None:
         """A request was answered."""
@@ -53,20 +55,30 @@ class FastLines(Lines):
         if not self._gate.takes_request(note):
             return
         trace = telemetry.here()
-        line = {
-            **note,
-            "event": REQUEST,
-            "pid": self._pid,
-            "level": "info",
-            "logger": REQUESTS,
-            "timestamp": self._clock.now(),
-        }
+        parts = [_ours(name, value) for name, value in note.items()]
         if trace is not None:
-            line["trace_id"] = trace.trace_id
+            parts.append(f'"trace_id":"{trace.trace_id}"')
             if trace.span_id is not None:
-                line["span_id"] = trace.span_id
-        if self._gate.keep(orjson.dumps(line, option=orjson.OPT_UTC_Z)):
+                parts.append(f'"span_id":"{trace.span_id}"')
+        line = f'{{{",".join(parts)},{self._rest}{self._now()}"}}'
+        if self._gate.keep(line):
             asyncio.get_running_loop().call_soon(self._gate.write_kept)
+
+    def _now(self) -> str:
+        """The present instant (RFC 3339), in UTC; a second is spelled once."""
+        nanoseconds = wall_clock()
+        second, rest = divmod(nanoseconds // 1_000, 1_000_000)
+        if second != self._second:
+            self._second = second
+            self._spelled = from_epoch(second).strftime("%Y-%m-%dT%H:%M:%S.")
+        return f"{self._spelled}{rest:06}Z"
+
+
+def _ours(name: str, value: object) -> str:
+    """A field as JSON. What is ours has no letter in it that JSON would spell another way."""
+    if isinstance(value, str):
+        return f'"{name}":"{value}"'
+    return f'"{name}":{value}' if isinstance(value, int | float) else f'"{name}":{dumps(value)}'
 
 
 def _is_name(text: str) -> bool:

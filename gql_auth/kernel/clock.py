@@ -60,6 +60,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def wall_clock() -> int:
+    """Nanoseconds since 1970 by the machine's clock, for the log."""
+    return time.time_ns()
+
+
 def epoch(instant: datetime) -> int:
     """Whole seconds since 1970, rounded down: a JWT NumericDate (RFC 7519, section 2)."""
     return int(instant.timestamp() // 1)

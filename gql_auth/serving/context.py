@@ -25,6 +25,7 @@ from gql_auth.serving.transports import (
 
 _USER_AGENT_LENGTH: Final = 512
 _LANGUAGES_LENGTH: Final = 200
+_BEARER: Final = b"Bearer "
 _ADDRESS_LENGTH: Final = 45  # of IPv6 with IPv4 in it
 
 
@@ -247,6 +248,14 @@ class RequestContext:
         on as it is, to be found invalid."""
         if self.head is None:
             self.head = Head(self.request.scope["headers"])
+        line = self.head.one(b"authorization")
+        if (
+            line is not None
+            and line.startswith(_BEARER)
+            and self.head.is_plain
+            and (plain := line[len(_BEARER) :].strip())
+        ):
+            return plain.decode("latin-1")
         values = self.head.all(b"authorization")
         if not values and self.connection_params:
             for name in ("Authorization", "authorization"):

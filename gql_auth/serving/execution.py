@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from graphql import GraphQLError
+from graphql import ExecutionResult, GraphQLError
 from graphql import OperationType as Kind
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -12,7 +12,9 @@ from gql_auth.kernel.telemetry import Telemetry
 from gql_auth.serving import http
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.errors import NO_OPERATION
+from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
+from gql_auth.serving.waiting import Rest, begun
 
 _READS: Final = frozenset({OperationType.QUERY})
 _ALL: Final = frozenset({OperationType.QUERY, OperationType.MUTATION})
@@ -46,8 +48,23 @@ class Operations:
             NotThis: there is no such operation, or it is none of these.
         """
         documents = self._schema.persisted
-        text = documents.resolve(asked.query, asked.document_id, asked.extensions)
-        result = await self._run(text, asked, context, reads_only)
+        text = asked.query
+        if text is None or asked.document_id is not None or asked.extensions:
+            text = documents.resolve(text, asked.document_id, asked.extensions)
+        result: Any = None
+        if text is not None and self._schema.planner.alone:
+            try:
+                result = self._begin(text, asked, context, reads_only)
+                if isinstance(result, Rest):
+                    result = await self._schema.in_time(result)
+            except DocumentRefused:
+                raise
+            except Exception as error:  # noqa: BLE001 - as Strawberry has it: told or masked
+                result = ExecutionResult(None, [as_error(error)])
+            if result is not None and result.errors:
+                self._schema.tell(result.errors, text, asked.variables, context)
+        if result is None:
+            result = await self._execute(text, asked, context, reads_only)
         if not result.errors and not asked.extensions:
             return {"data": result.data}
         answer: dict[str, Any] = {}
@@ -60,32 +77,31 @@ class Operations:
             documents.remember(text or "", asked.extensions)
         return answer
 
-    async def _run(
-        self,
-        text: str | None,
-        asked: http.GraphQLRequest,
-        context: RequestContext,
-        reads_only: bool,
-    ) -> Any:
+    def _begin(
+        self, text: str, asked: http.GraphQLRequest, context: RequestContext, reads_only: bool
+    ) -> ExecutionResult | Rest[ExecutionResult] | None:
+        """Run the plan of an operation that comes again, as far as its first pause; None where
+        there is none."""
         schema = self._schema
-        if text is not None and schema.planner.alone:
-            known = schema.judge.find(text)
-            entry = known.entries.get(asked.operation_name) if known else None
-            if known and entry and _may_run(entry.kind, reads_only):
-                schema.persisted.require_trusted(text)
-                telemetry = context.system.part(Telemetry)
-                plan = schema.planner.plan_of(known, entry, telemetry.interpreted)
-                if plan is not None:
-                    try:
-                        context.credentials += schema.judge.check_operation(
-                            known, asked.operation_name, asked.variables, spent=context.credentials
-                        )
-                    except GraphQLError as error:
-                        return schema.refused(error, text, asked.variables, context)
-                    if context.seen is not None:
-                        context.seen.note(entry.kind.value, entry.name)
-                    return await schema.run_plan(plan, text, asked, context)
-        return await self._execute(text, asked, context, reads_only)
+        known = schema.judge.find(text)
+        entry = known.entries.get(asked.operation_name) if known else None
+        if not known or not entry or not _may_run(entry.kind, reads_only):
+            return None
+        schema.persisted.require_trusted(text)
+        telemetry = context.system.part(Telemetry)
+        plan = schema.planner.plan_of(known, entry, telemetry.interpreted)
+        if plan is None:
+            return None
+        try:
+            context.credentials += schema.judge.check_operation(
+                known, asked.operation_name, asked.variables, spent=context.credentials
+            )
+        except GraphQLError as error:
+            return ExecutionResult(None, [error])
+        if context.seen is not None:
+            context.seen.note(entry.kind.value, entry.name)
+        said = plan.execute(None, context, asked.variables, operation_extensions=asked.extensions)
+        return said if isinstance(said, ExecutionResult) else begun(said)
 
     async def _execute(
         self,
@@ -112,3 +128,10 @@ class Operations:
 
 def _may_run(kind: Kind, reads_only: bool) -> bool:
     return kind is Kind.QUERY or (kind is Kind.MUTATION and not reads_only)
+
+
+def as_error(error: Exception) -> GraphQLError:
+    """An exception as one of an operation's errors."""
+    if isinstance(error, GraphQLError):
+        return error
+    return GraphQLError(str(error), original_error=error)

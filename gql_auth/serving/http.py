@@ -6,12 +6,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from starlette.datastructures import QueryParams
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from gql_auth.serving import errors
 from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.head import Head
-from gql_auth.serving.waiting import begun, within
+from gql_auth.serving.waiting import Rest, begun, within
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -83,7 +83,18 @@ async def read_request(scope: Scope, head: Head, receive: Receive, *, max_batch:
     if scope["method"] == "GET":
         return Asked((_from_query(QueryParams(scope["query_string"])),))
     require_json(head)
-    return _from_body(await _read_body(head, receive), max_batch)
+    announced = head.one(b"content-length")
+    # bytes.isdigit() takes ASCII's digits alone.
+    if announced is not None and announced.isdigit() and int(announced[:20]) > MAX_BODY:
+        raise _too_large()
+    first = begun(receive())
+    if not isinstance(first, Rest) and not first.get("more_body", False):
+        return _from_body(_chunk(first), max_batch)
+    try:
+        body = await within(BODY_TIME, _collect(first, receive))
+    except TimeoutError:
+        raise BadRequest(408, f"The body did not arrive within {BODY_TIME:g} s") from None
+    return _from_body(body, max_batch)
 
 
 def require_json(head: Head) -> None:
@@ -116,33 +127,28 @@ def _problem_of_type(value: str) -> str | None:
     return None
 
 
-async def _read_body(head: Head, receive: Receive) -> bytes:
-    announced = head.one(b"content-length")
-    # bytes.isdigit() takes ASCII's digits alone.
-    if announced is not None and announced.isdigit() and int(announced[:20]) > MAX_BODY:
-        raise _too_large()
-    body = begun(_collect(receive))
-    if isinstance(body, bytes):
-        return body
-    try:
-        return await within(BODY_TIME, body)
-    except TimeoutError:
-        raise BadRequest(408, f"The body did not arrive within {BODY_TIME:g} s") from None
-
-
-async def _collect(receive: Receive) -> bytes:
+async def _collect(first: Message | Rest[Message], receive: Receive) -> bytes:
+    """A body that comes in pieces, or later."""
+    message = await first if isinstance(first, Rest) else first
     chunks, size = [], 0
     while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest(400, "The connection ended before the body")
-        chunk: bytes = message.get("body", b"")
+        chunk = _chunk(message)
         size += len(chunk)
         if size > MAX_BODY:
             raise _too_large()
         chunks.append(chunk)
         if not message.get("more_body", False):
-            return b"".join(chunks) if len(chunks) > 1 else chunk
+            return b"".join(chunks)
+        message = await receive()
+
+
+def _chunk(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise BadRequest(400, "The connection ended before the body")
+    chunk: bytes = message.get("body", b"")
+    if len(chunk) > MAX_BODY:
+        raise _too_large()
+    return chunk
 
 
 def _too_large() -> BadRequest:

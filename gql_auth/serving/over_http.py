@@ -5,7 +5,7 @@ beforehand or remembered, and what is asked seldom is made when it is asked for.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -89,7 +89,11 @@ class OverHTTP:
         note: dict[str, Any] = {"request_id": request_id, "method": scope["method"]}
         seen = Seen()
         with telemetry.request(parent) as trace:
-            given = await self._respond(Request(scope), head, receive, note, seen)
+            given: _Given
+            try:
+                given = await self._serve(Request(scope), head, receive, note, seen)
+            except Exception as error:  # noqa: BLE001 - told as what it is, or masked and logged
+                given = self._refuse(error, head, note, seen)
             if type(given) is Answer:
                 given.raw_headers += self._always
             else:
@@ -111,31 +115,23 @@ class OverHTTP:
             self._lines().request(note)
         await given(scope, receive, send)
 
-    async def _respond(
-        self,
-        request: Request,
-        head: Head,
-        receive: Receive,
-        note: dict[str, Any],
-        seen: Seen,
-    ) -> _Given:
-        try:
-            return await self._serve(request, head, receive, note, seen)
-        except http.BadRequest as problem:
-            note["refused"] = str(problem)
-            body, status, headers = problem.body, problem.status, problem.headers
-        except Exceeded as refused:
-            self._telemetry().exceeded(refused.bound)
-            body, status, headers = {"errors": [refused.formatted]}, 400, {}
-        except TooManyConnections as refused:
-            note["refused"] = str(refused)
-            body, status, headers = refusal_body(refused), 429, {}
-        except Unavailable as refused:
-            body = refusal_body(refused)
-            status, headers = 503, {"Retry-After": str(refused.retry_after)}
-        except Exception as defect:  # noqa: BLE001 - the last-resort handler: masked and logged
-            body = {"errors": [internal_error(defect, request_id=note["request_id"])]}
-            status, headers = 500, {}
+    def _refuse(self, error: Exception, head: Head, note: dict[str, Any], seen: Seen) -> Answer:
+        """The answer to a request that could not be served."""
+        headers: Mapping[str, str] = {}
+        if isinstance(error, http.BadRequest):
+            note["refused"] = str(error)
+            body, status, headers = error.body, error.status, error.headers
+        elif isinstance(error, Exceeded):
+            self._telemetry().exceeded(error.bound)
+            body, status = {"errors": [error.formatted]}, 400
+        elif isinstance(error, TooManyConnections):
+            note["refused"] = str(error)
+            body, status = refusal_body(error), 429
+        elif isinstance(error, Unavailable):
+            body, status = refusal_body(error), 503
+            headers = {"Retry-After": str(error.retry_after)}
+        else:  # a defect: masked and logged
+            body, status = {"errors": [internal_error(error, request_id=note["request_id"])]}, 500
         seen.judge(body["errors"])
         media_type = negotiation.type_of_problem(head.joined(b"accept"))
         given = Answer(status, media_type, http.encode(body))

@@ -23,17 +23,15 @@ from strawberry.types.field import StrawberryField
 
 from gql_auth.kernel.limits import OperationLimits
 from gql_auth.kernel.telemetry import Telemetry
-from gql_auth.plans import Plan
 from gql_auth.serving import errors as answers
 from gql_auth.serving.context import RequestContext
 from gql_auth.serving.costs.exceeding import Exceeded
 from gql_auth.serving.documents import DocumentCache
-from gql_auth.serving.http import GraphQLRequest
 from gql_auth.serving.judging import Judge
 from gql_auth.serving.permissions import Guard
 from gql_auth.serving.persisted import Manifest, Persisted
 from gql_auth.serving.planning import Planner
-from gql_auth.serving.waiting import Rest, begun, within
+from gql_auth.serving.waiting import Rest, within
 
 _log = logging.getLogger("gql_auth.documents")
 
@@ -126,42 +124,26 @@ class AuthSchema(strawberry.Schema):
                 raise
             raise Exceeded("time", limit=round(self.timeout)) from None
 
-    async def run_plan(
-        self, plan: Plan, text: str, asked: GraphQLRequest, context: RequestContext
-    ) -> ExecutionResult:
-        """The result of an operation that was found valid and within its bounds, within its time;
-        as `execute` gives it."""
-        try:
-            said = plan.execute(
-                None, context, asked.variables, operation_extensions=asked.extensions
-            )
-            if not isinstance(said, ExecutionResult):
-                said = begun(said)
-            result = await self._in_time(said) if isinstance(said, Rest) else said
-        except Exception as error:  # noqa: BLE001 - as Strawberry has it: told or masked
-            told = error if isinstance(error, GraphQLError) else None
-            told = told or GraphQLError(str(error), original_error=error)
-            return self.refused(told, text, asked.variables, context)
-        if result.errors:
-            self._tell(result.errors, self._spelled(text, asked.variables), context)
-        return result
+    async def in_time(self, rest: Rest[ExecutionResult]) -> ExecutionResult:
+        """The result of an operation that a plan runs, within its time.
 
-    async def _in_time(self, rest: Rest[ExecutionResult]) -> ExecutionResult:
+        Raises:
+            Exceeded: it took longer.
+        """
         try:
             return await within(self.timeout, rest)
         except TimeoutError:
             raise Exceeded("time", limit=round(self.timeout)) from None
 
-    def refused(
+    def tell(
         self,
-        error: GraphQLError,
+        errors: list[GraphQLError],
         text: str,
         variables: Mapping[str, Any] | None,
         context: RequestContext,
-    ) -> ExecutionResult:
-        """The result of an operation that was not run."""
-        self._tell([error], self._spelled(text, variables), context)
-        return ExecutionResult(None, [error])
+    ) -> None:
+        """Translate the errors of an operation that a plan ran, or that was refused to it."""
+        self._tell(errors, self._spelled(text, variables), context)
 
     def written(self, execution: ExecutionContext) -> str | None:
         """What the client sent, where errors may name nothing else of the schema."""

@@ -47,8 +47,8 @@ def begun(awaitable: Awaitable[T]) -> T | Rest[T]:
     return Rest(first, steps)
 
 
-async def within(seconds: float, rest: Rest[T]) -> T:
-    """The result of what was begun, if it is there in time.
+async def within(seconds: float, rest: Awaitable[T]) -> T:
+    """The result of what was begun or is yet to begin, if it is there in time.
 
     Raises:
         TimeoutError: it is not; it was cancelled then.

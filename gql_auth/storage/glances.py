@@ -9,16 +9,29 @@ PostgreSQL: by a held connection in pipeline mode, see `pipeline`.
 """
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from gql_auth.kernel import telemetry
 from gql_auth.storage.pipeline import Pipeline
-from gql_auth.storage.statements import Row, Statement, Unsettled, Values
+from gql_auth.storage.statements import Form, Row, Statement, Unsettled, Values
 
 _PAGES: Final = -4096  # KiB of the file that are kept, where no other process writes meanwhile
+
+
+def _as_it_is(row: Row) -> Row:
+    return row
+
+
+@lru_cache(2_048)
+def _made(make: Callable[[Row], Any], form: Form, raw: tuple[Any, ...]) -> Any:
+    """What is made of a row. Reading what SQLite says of it takes longer than to see that it says
+    the same as before."""
+    return make(form.decode(raw))
 
 
 class Glances(Protocol):
@@ -28,8 +41,14 @@ class Glances(Protocol):
         """The read as a step of the request, where somebody traces."""
         ...
 
-    async def one(self, statement: Statement, values: Values) -> Row | None:
-        """The row as it is committed now, or None.
+    async def one(
+        self, statement: Statement, values: Values, make: Callable[[Row], Any] = _as_it_is
+    ) -> Any:
+        """What is made of the row as it is committed now, or None.
+
+        Args:
+            make: of a row something that nobody can change: rows that are the same may be made
+                into one and the same thing.
 
         Raises:
             Unsettled: ask by a unit instead.
@@ -57,9 +76,11 @@ class SqliteGlances:
         """The read as a step of the request."""
         return telemetry.span("database read", **{"db.system.name": "sqlite"})
 
-    async def one(self, statement: Statement, values: Values) -> Row | None:
-        """The row as it is committed now. Each SELECT is a transaction of its own, over when its
-        one row was read, so that no checkpoint ever waits for this connection."""
+    async def one(
+        self, statement: Statement, values: Values, make: Callable[[Row], Any] = _as_it_is
+    ) -> Any:
+        """What is made of the row as it is committed now. Each SELECT is a transaction of its own,
+        over when its one row was read, so that no checkpoint ever waits for this connection."""
         form = statement.sqlite
         try:
             line = self._line or self._open()
@@ -68,7 +89,9 @@ class SqliteGlances:
             if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
                 self._hang_up()
             raise Unsettled from error
-        return form.decode(found[0]) if found else None
+        if not found:
+            return None
+        return form.decode(found[0]) if make is _as_it_is else _made(make, form, found[0])
 
     def _open(self) -> sqlite3.Cursor:
         if self._is_closed:
@@ -101,10 +124,12 @@ class PostgresGlances:
         """The read as a step of the request."""
         return telemetry.span("database read", **{"db.system.name": "postgresql"})
 
-    async def one(self, statement: Statement, values: Values) -> Row | None:
-        """The row as it is committed now."""
+    async def one(
+        self, statement: Statement, values: Values, make: Callable[[Row], Any] = _as_it_is
+    ) -> Any:
+        """What is made of the row as it is committed now."""
         rows, _ = await self._pipeline.run(statement, values)
-        return rows[0] if rows else None
+        return make(rows[0]) if rows else None
 
     async def close(self) -> None:
         """Close the connection."""

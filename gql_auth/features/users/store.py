@@ -58,8 +58,8 @@ class SqlUserGlance:
         """The account as it is committed now."""
         reads = _READS if self._revision.is_current else _OLD_READS
         with self._glances.span(), suppress(Unsettled):
-            row = await self._glances.one(reads.glance, {"wanted": user_id})
-            return None if row is None else _user(row)
+            found: User | None = await self._glances.one(reads.glance, {"wanted": user_id}, _user)
+            return found
         async with self._units.read() as unit:
             return await unit.get(Users).get(user_id)
 
