@@ -6,7 +6,7 @@
 It knows graphql-core and Strawberry, and nothing of what uses it.
 """
 
-from gql_auth.plans.compiling import Plan, compile_operation
+from gql_auth.plans.compiling import MAX_VARIANTS, Plan, compile_operation
 from gql_auth.plans.covering import Uncovered
 
-__all__ = ["Plan", "Uncovered", "compile_operation"]
+__all__ = ["MAX_VARIANTS", "Plan", "Uncovered", "compile_operation"]

@@ -25,7 +25,7 @@ from gql_auth.plans.objects import Runner
 from gql_auth.plans.running import Execution, Operation, new
 from gql_auth.plans.variables import Variables
 
-_MAX_VARIANTS: Final = 16  # of a plan, that are kept: each has its own values of conditions
+MAX_VARIANTS: Final = 4  # of a plan, that are kept: each has its own values of conditions
 _TOO_DEEP: Final = "Selections are nested too deeply. Execution aborted."
 
 
@@ -119,7 +119,7 @@ class Plan:
 
     def _keep(self, key: tuple[Any, ...], runner: Runner) -> None:
         with self._lock:
-            if len(self._runners) >= _MAX_VARIANTS:
+            if len(self._runners) >= MAX_VARIANTS:
                 del self._runners[next(iter(self._runners))]
             self._runners[key] = runner
         if not self._conditions:

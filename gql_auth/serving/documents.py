@@ -13,10 +13,10 @@ from graphql import (
     TokenKind,
 )
 
-from gql_auth.plans import Plan
+from gql_auth.plans import MAX_VARIANTS, Plan
 
-_TOKEN_BYTES: Final = 500  # of memory that a parsed document takes for each of its tokens
-_LARGEST: Final = 10  # a document takes no more than this part of the whole
+_TOKEN_BYTES: Final = 3_300  # of memory, for each token of a parsed document and its plan
+_LARGEST: Final = 8  # a document takes no more than this part of the whole
 _NEWCOMERS: Final = 5  # nor newcomers together more than this part
 _AGE: Final = 10  # times as many look-ups as entries, and what was counted counts half
 
@@ -48,7 +48,9 @@ class Known:
     def of(cls, text: str, document: DocumentNode) -> "Known":
         """What is known of a document so far."""
         nodes = document.definitions
-        tokens, has_string = _tokens(document)
+        tokens, has_string, has_directive = _tokens(document)
+        if has_directive:  # by the values of its conditions, it may come to have several plans
+            tokens *= MAX_VARIANTS
         operations = tuple(each for each in nodes if isinstance(each, OperationDefinitionNode))
         return cls(
             document,
@@ -86,7 +88,7 @@ class DocumentCache:
         size: bytes at most.
     """
 
-    def __init__(self, entries: int = 1_000, size: int = 32_000_000) -> None:
+    def __init__(self, entries: int = 1_000, size: int = 64_000_000) -> None:
         self._entries = entries
         self._largest = size // _LARGEST
         self._newcomers = _Part(max(entries // _NEWCOMERS, 1), size // _NEWCOMERS)
@@ -188,12 +190,14 @@ class _Part:
         return text, known
 
 
-def _tokens(document: DocumentNode) -> tuple[int, bool]:
-    """How many lexical tokens a document has, comments among them; and whether one is a string."""
-    count, has_string = 0, False
+def _tokens(document: DocumentNode) -> tuple[int, bool, bool]:
+    """How many lexical tokens a document has, comments among them; whether one is a string, and
+    whether one begins a directive."""
+    count, has_string, has_directive = 0, False, False
     token: Any = document.loc.start_token if document.loc else None
     while token is not None:
         count += 1
         has_string |= token.kind is TokenKind.STRING or token.kind is TokenKind.BLOCK_STRING
+        has_directive |= token.kind is TokenKind.AT
         token = token.next
-    return count, has_string
+    return count, has_string, has_directive

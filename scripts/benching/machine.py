@@ -106,7 +106,9 @@ def running(
     **environment: str,
 ) -> Iterator[Running]:
     """Run a server on these cores; its end is asked for by its process id."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GQL_AUTH_", "NODE_"))}
+    # Compiled modules are kept, as wherever somebody serves: else each start compiles them anew.
+    other = ("GQL_AUTH_", "NODE_", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(other)}
     kept |= {"PYTHONPATH": str(ROOT), "NODE_ENV": "production", **environment}
     with log.open("wb") as output, on_cores(cores):
         began = time.perf_counter()
