@@ -19,7 +19,7 @@ class Effort(NamedTuple):
     hour: int  # protected queries that stand for an hour
 
 
-FULL = Effort(5, 5.0, 15.0, 1000, 100, 12, 1_000_000, 180_000)
+FULL = Effort(5, 3.0, 10.0, 1000, 100, 12, 1_000_000, 180_000)
 QUICK = Effort(1, 0.1, 0.3, 20, 20, 10, 2000, 400)
 
 
