@@ -578,6 +578,7 @@ async def test_a_full_queue_is_told_at_once(settings: Settings) -> None:
         before = buckets(settings)
         excess, protected = [], []
         while hashing.waiting == 8:
+            await asyncio.sleep(0)  # no socket lies between, so nobody else would get a turn
             began = time.perf_counter()
             answer = await call(THERE).post(
                 LOGIN, {"input": {"email": "ada@example.com", "password": "guess"}}
@@ -585,14 +586,16 @@ async def test_a_full_queue_is_told_at_once(settings: Settings) -> None:
             if hashing.waiting < 8:
                 break
             excess.append(time.perf_counter() - began)
+            assert buckets(settings) == before
             assert answer["errors"][0]["extensions"] == {
                 "code": "SERVICE_UNAVAILABLE",
                 "retryAfter": 2,
             }
             began = time.perf_counter()
-            assert (await owner.me())["data"]["me"]["email"] == "ada@example.com"
+            answer = await owner.me()
+            assert "errors" not in answer, answer
+            assert answer["data"]["me"]["email"] == "ada@example.com"
             protected.append(time.perf_counter() - began)
-        assert buckets(settings) == before
         assert len(excess) > 2
         assert median(excess) < 0.05
         assert median(protected) < 0.1

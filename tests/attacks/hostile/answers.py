@@ -814,8 +814,8 @@ REQUEST_ANSWERS: Final[dict[str, Told]] = {
     "PUT": (405, "BAD_USER_INPUT", "Use POST, or GET for queries"),
     "PATCH": (405, "BAD_USER_INPUT", "Use POST, or GET for queries"),
     "DELETE": (405, "BAD_USER_INPUT", "Use POST, or GET for queries"),
-    "TRACE": (404, "NOT_FOUND", "There is nothing here; the API is at /graphql"),
-    "a method of nobody's": (404, "NOT_FOUND", "There is nothing here; the API is at /graphql"),
+    "TRACE": (405, "BAD_USER_INPUT", "Use POST, or GET for queries"),
+    "a method of nobody's": (405, "BAD_USER_INPUT", "Use POST, or GET for queries"),
     "OPTIONS without an origin": (405, "BAD_USER_INPUT", "Use POST, or GET for queries"),
     "method override": (200, "", '{"data":{"__typename":"Query"}}'),
     "GET of nothing": (
