@@ -8,15 +8,11 @@ from graphql import (
     GRAPHQL_MIN_INT,
     FieldNode,
     GraphQLArgument,
-    GraphQLBoolean,
     GraphQLEnumType,
     GraphQLField,
-    GraphQLFloat,
-    GraphQLID,
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLInputType,
-    GraphQLInt,
     GraphQLString,
     NameNode,
     Undefined,
@@ -29,27 +25,22 @@ from graphql import (
     is_required_input_field,
 )
 
+from gql_auth.plans.leaves import EXACT
+
 # Answers the coerced value; or Undefined, where graphql-core has to look at it.
 Coercer = Callable[[Any], Any]
 
-_EXACT: Final[dict[Any, type]] = {
-    GraphQLString: str,
-    GraphQLID: str,
-    GraphQLBoolean: bool,
-    GraphQLInt: int,
-    GraphQLFloat: float,
-}
 _ALONE: Final = frozenset({str, int, float, bool, dict})  # what a list of one may be given as
 
 
 def is_specified_leaf(type_: Any) -> bool:
     """Whether a type is a scalar that every schema has."""
-    return type_ in _EXACT
+    return type_ in EXACT
 
 
 def is_plain_leaf(type_: Any) -> bool:
     """Whether a type is an enum, or a scalar that every schema has."""
-    return type_ in _EXACT or isinstance(type_, GraphQLEnumType)
+    return type_ in EXACT or isinstance(type_, GraphQLEnumType)
 
 
 def coercer_of(type_: GraphQLInputType, within: tuple[Any, ...] = ()) -> Coercer | None:
@@ -69,7 +60,7 @@ def coercer_of(type_: GraphQLInputType, within: tuple[Any, ...] = ()) -> Coercer
 
 
 def _leaf_coercer(type_: Any) -> Coercer:
-    exact, coerce = _EXACT.get(type_), type_.coerce_input_value
+    exact, coerce = EXACT.get(type_), type_.coerce_input_value
     simply = exact is str or exact is bool
 
     def coerce_leaf(value: Any) -> Any:

@@ -22,7 +22,7 @@ from gql_auth.plans.running import Execution, awaits, relay
 
 # Values of exactly these types leave as they are. The identity of the scalar counts, not its
 # name: a schema may have a String of its own.
-_EXACT: Final[dict[Any, type]] = {
+EXACT: Final[dict[Any, type]] = {
     GraphQLString: str,
     GraphQLID: str,
     GraphQLBoolean: bool,
@@ -33,13 +33,13 @@ _EXACT: Final[dict[Any, type]] = {
 
 def leaves_as_is(type_: GraphQLOutputType) -> type | None:
     """The type whose values need no completion: str of String and ID, bool of Boolean."""
-    exact = _EXACT.get(type_) if is_leaf_type(type_) else None
+    exact = EXACT.get(type_) if is_leaf_type(type_) else None
     return exact if exact in {str, bool} else None
 
 
 def leaf_completer(type_: GraphQLLeafType) -> Any:
     """Completes the values of a scalar or enum."""
-    exact = _EXACT.get(type_)
+    exact = EXACT.get(type_)
     if exact is int:
         return _completer_of_ints(type_)
     if exact is float:

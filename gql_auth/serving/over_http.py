@@ -6,7 +6,6 @@ beforehand or remembered, and what is asked seldom is made when it is asked for.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from starlette.requests import HTTPConnection, Request
@@ -30,6 +29,7 @@ from gql_auth.serving.headers import completed, raw_headers_of
 from gql_auth.serving.observed import Seen
 from gql_auth.serving.persisted import DocumentRefused
 from gql_auth.serving.schema import AuthSchema
+from gql_auth.serving.wishes import wish_of
 
 ContextFactory = Callable[[HTTPConnection], RequestContext]
 
@@ -155,7 +155,7 @@ class OverHTTP:
             note["ip"] = address
         if method not in _METHODS:
             raise http.BadRequest(405, "Use POST, or GET for queries", Allow="GET, POST")
-        wish = _wish_of(head.joined(b"accept"))
+        wish = wish_of(head.joined(b"accept"))
         if method == "GET" and wish.page and self._explorer.is_open:
             seen.counts = False
             return self._explorer.page(request)
@@ -256,28 +256,6 @@ def _problem(refused: NotThis, method: str) -> http.BadRequest:
     if method == "GET":
         return http.BadRequest(405, "GET runs queries only; use POST", Allow="POST")
     return http.BadRequest(400, f"A {refused.kind} runs over a WebSocket")
-
-
-class _Wish:
-    """What a client wants by its `Accept`."""
-
-    def __init__(self, accept: str | None) -> None:
-        self.page = negotiation.wants_page(accept)
-        self.form = streams.form_for(accept)
-        self.media_type = negotiation.type_of_problem(accept)
-        try:
-            negotiation.prefers(accept)
-        except http.BadRequest:
-            self.can_be_met = False
-        else:
-            self.can_be_met = True
-
-
-_read_wish: Final = lru_cache(256)(_Wish)
-
-
-def _wish_of(accept: str | None) -> _Wish:
-    return _read_wish(accept[: negotiation.MAX_ACCEPT] if accept else None)
 
 
 def _told(answers: Sequence[dict[str, Any]], media_type: str, *, is_batch: bool) -> Answer:

@@ -40,7 +40,9 @@ class Planner:
         # With nothing of the host's around an operation, nothing needs to be built for it.
         self.alone = not extensions and not directives
 
-    def plan_of(self, known: Known, entry: Entry, fell_back: Callable[[str], None]) -> Plan | None:
+    def plan_of(
+        self, known: Known, entry: Entry, fell_back: Callable[[str], None] = lambda _why: None
+    ) -> Plan | None:
         """The plan of an operation of a document that came before; None where the executor is to
         run it.
 

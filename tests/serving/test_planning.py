@@ -18,7 +18,7 @@ from strawberry.extensions import SchemaExtension
 from gql_auth import GraphQLAuth, HasRole, IsAuthenticated
 from gql_auth.kernel.settings import Settings
 from gql_auth.kernel.telemetry import Telemetry
-from gql_auth.plans import Plan
+from gql_auth.plans import Plan, Uncovered
 from gql_auth.serving.planning import Planner
 from tests.support import GraphQLClient, SettableClock
 
@@ -194,6 +194,23 @@ async def test_a_factory_of_extensions(hosting: Hosting, planned: list[Plan], ea
     for _ in range(3):
         assert await client.field(QUERY) == ["resolved"]
     assert (planned, ear.why) == ([], ["extension"] * 2)
+
+
+async def test_what_plans_do_not_cover(
+    hosting: Hosting, planned: list[Plan], ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried once, run by the executor each time, and each time counted once."""
+    tried: list[object] = []
+
+    def refuse(*operation: object) -> None:
+        tried.append(operation)
+        raise Uncovered("defer")
+
+    monkeypatch.setattr("gql_auth.serving.planning.compile_operation", refuse)
+    client = await hosting()
+    for _ in range(4):
+        assert await client.field(QUERY) == ["word", "word"]
+    assert (len(tried), planned, ear.why) == (1, [], ["defer"] * 3)
 
 
 async def test_an_extension_around_it_all(hosting: Hosting, planned: list[Plan], ear: Ear) -> None:
