@@ -16,6 +16,7 @@ from graphql import (
 from gql_auth.plans import MAX_VARIANTS, Plan
 
 _TOKEN_BYTES: Final = 3_300  # of memory, for each token of a parsed document and its plan
+_CONDITIONS: Final = frozenset({"skip", "include"})
 _LARGEST: Final = 8  # a document takes no more than this part of the whole
 _NEWCOMERS: Final = 5  # nor newcomers together more than this part
 _AGE: Final = 10  # times as many look-ups as entries, and what was counted counts half
@@ -48,8 +49,8 @@ class Known:
     def of(cls, text: str, document: DocumentNode) -> "Known":
         """What is known of a document so far."""
         nodes = document.definitions
-        tokens, has_string, has_directive = _tokens(document)
-        if has_directive:  # by the values of its conditions, it may come to have several plans
+        tokens, has_string, has_condition = _tokens(document)
+        if has_condition:  # by the values of its conditions, it may come to have several plans
             tokens *= MAX_VARIANTS
         operations = tuple(each for each in nodes if isinstance(each, OperationDefinitionNode))
         return cls(
@@ -192,12 +193,14 @@ class _Part:
 
 def _tokens(document: DocumentNode) -> tuple[int, bool, bool]:
     """How many lexical tokens a document has, comments among them; whether one is a string, and
-    whether one begins a directive."""
-    count, has_string, has_directive = 0, False, False
+    whether there are conditions."""
+    count, has_string, has_condition, in_directive = 0, False, False, False
     token: Any = document.loc.start_token if document.loc else None
     while token is not None:
         count += 1
         has_string |= token.kind is TokenKind.STRING or token.kind is TokenKind.BLOCK_STRING
-        has_directive |= token.kind is TokenKind.AT
+        has_condition |= in_directive and token.value in _CONDITIONS
+        if token.kind is not TokenKind.COMMENT:  # which may stand anywhere
+            in_directive = token.kind is TokenKind.AT
         token = token.next
-    return count, has_string, has_directive
+    return count, has_string, has_condition

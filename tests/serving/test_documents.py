@@ -320,8 +320,11 @@ def test_a_flood_of_documents_leaves_nothing() -> None:
     assert seen.hot[1] >= seen.hot[0] - 20  # each but the first time
 
 
-@pytest.mark.parametrize("text", ["{ a @skip(if: $x) }", "{ a @ include(if: $x) }"])
+@pytest.mark.parametrize(
+    "text", ["{ a @skip(if: $x) }", "{ a @ include(if: $x) }", "{ a @#skip\n#\ninclude(if: $x) }"]
+)
 def test_conditions_are_counted(text: str) -> None:
     """A document whose plan may come in several variants is counted as that many."""
     plain = known("{ a b(if: $x) }")
     assert known(text).size > 3 * plain.size
+    assert known("{ a @client(if: $x) skip: b }").size < 2 * plain.size
